@@ -1,0 +1,57 @@
+package planner
+
+import (
+	"time"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// Observed is what was seen on the hosts. It is volatile: each leader rebuilds it before it acts.
+type Observed struct {
+	At    time.Time
+	Hosts map[spec.Address]*HostObservation // hosts that were looked at, reachable or not
+}
+
+// HostObservation is one look at one host.
+type HostObservation struct {
+	Reachable bool
+	Error     string    // why it is not reachable
+	LastSeen  time.Time // zero: never
+	Inventory state.Inventory
+	Claimed   bool     // our claim was read there
+	Domains   []Domain // all of them, in order of name
+}
+
+// Power is what a domain really does; see hypervisor.Power.
+type Power string
+
+// The power states.
+const (
+	PowerRunning  Power = "running"
+	PowerPaused   Power = "paused"
+	PowerOff      Power = "off"
+	PowerSaved    Power = "saved"
+	PowerCrashed  Power = "crashed"
+	PowerIncoming Power = "incoming"
+)
+
+// Domain is what exists on a host, as far as decisions need it.
+type Domain struct {
+	UUID        string
+	Name        string
+	Power       Power
+	PauseReason string
+	Persistent  bool
+	Migrating   bool
+	VCPUs       int
+	MemoryMiB   int64
+	Disks       []string
+	MACs        []string
+
+	// From the stamp; all zero when the domain is not novaplan's.
+	Cluster    string
+	Stack      string
+	Address    spec.Address
+	Generation uint64
+}
