@@ -61,9 +61,12 @@ claim_subnet() {
 net_up_host() {
   local host=$1 netns switch number
   netns=$(netns_of "$host") switch=$(netns_of switch) number=$(host_number "$1")
+  net_reattach "$host"
   netns_exists "$netns" || ip netns add "$netns"
+  if ! ip -n "$netns" link show eth0 >/dev/null 2>&1; then
+    ip -n "$switch" link del "$host" 2>/dev/null || true # a cable into nowhere
+  fi
   if ! ip -n "$switch" link show "$host" >/dev/null 2>&1; then
-    ip -n "$netns" link del eth0 2>/dev/null || true # a cable with one end left
     ip -n "$switch" link add "$host" type veth peer name eth0 netns "$netns"
     ip -n "$switch" link set "$host" master lan up
   fi
@@ -81,6 +84,18 @@ addr replace $(host_address "$host")/24 dev br0
 BATCH
 }
 
+# net_reattach HOST: gives a host's namespace its name back when somebody deleted
+# that, while the host's libvirtd kept the namespace itself alive.
+net_reattach() {
+  local netns pid
+  netns=$(netns_of "$1")
+  pid=$(host_pid "$1") || return 0
+  if [ ! "/run/netns/$netns" -ef "/proc/$pid/ns/net" ]; then
+    ! netns_exists "$netns" || ip netns delete "$netns"
+    ip netns attach "$netns" "$pid"
+  fi
+}
+
 # net_link HOST up|down: the host's cable, at the switch's end.
 net_link() { ip -n "$(netns_of switch)" link set "$1" "$2"; }
 
@@ -95,7 +110,8 @@ net_link_state() {
 # net_down ends what runs in the lab's namespaces and deletes them. It needs no
 # record, so it also cleans up after a folder that was removed by hand.
 net_down() {
-  local netns
+  local host netns
+  for host in $(lab_hosts 2>/dev/null); do net_reattach "$host"; done
   for netns in $(lab_namespaces); do end_namespace "$netns"; done
   for netns in $(lab_namespaces); do
     ip netns delete "$netns"

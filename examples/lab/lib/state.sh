@@ -73,7 +73,11 @@ lab_hosts() {
 # lab_lock makes the commands that change one lab wait for each other. The lock
 # is descriptor 9; whatever outlives the script is started with 9>&-.
 lab_lock() {
+  local file=$LAB_ROOT/labs/.$LAB_NAME.lock
   mkdir -p "$LAB_ROOT/labs"
-  exec 9>"$LAB_ROOT/labs/.$LAB_NAME.lock"
-  flock -w 120 9 || die "lab $LAB_NAME is busy: another lab command holds its lock"
+  # `down` removes the file: who waited for it then holds a lock on nothing.
+  until [ "$file" -ef /proc/self/fd/9 ]; do
+    exec 9>"$file"
+    flock -w 120 9 || die "lab $LAB_NAME is busy: another lab command holds its lock"
+  done
 }
