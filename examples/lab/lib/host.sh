@@ -6,7 +6,7 @@
 host_prepare() {
   local host=$1 dir
   dir=$(host_dir "$host")
-  mkdir -p "$dir"/{etc,lib/images,run,cache,log,dev/net,dev/pts,dev/shm,srv/shared}
+  mkdir -p "$dir"/{etc,lib/images,run,cache,log/qemu,dev,srv/shared}
   [ -s "$dir/uuid" ] || cat /proc/sys/kernel/random/uuid >"$dir/uuid"
   [ -d "$dir/etc/nwfilter" ] || cp -a /etc/libvirt/nwfilter "$dir/etc/" 2>/dev/null || true
   [ -e "$dir/cache/qemu" ] || cp -a "$(capabilities_cache)/." "$dir/cache/" 2>/dev/null || true
