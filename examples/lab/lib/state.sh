@@ -74,7 +74,9 @@ lab_hosts() {
 # is descriptor 9; whatever outlives the script is started with 9>&-.
 lab_lock() {
   local file=$LAB_ROOT/labs/.$LAB_NAME.lock
-  mkdir -p "$LAB_ROOT/labs"
+  mkdir -p "$LAB_ROOT"
+  # The hosts' sockets ask nobody for a password: keep them to ourselves.
+  mkdir -p -m 700 "$LAB_ROOT/labs"
   # `down` removes the file: who waited for it then holds a lock on nothing.
   until [ "$file" -ef /proc/self/fd/9 ]; do
     exec 9>"$file"
