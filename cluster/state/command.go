@@ -57,8 +57,10 @@ type Approve struct {
 	// ride in Operations instead.
 	Operations      []Operation `json:"operations,omitempty"`
 	OperationChunks []string    `json:"operation_chunks,omitempty"`
-	By              string      `json:"by,omitempty"`
-	Request         string      `json:"request"`
+	// Cancel are pending operations that became wrong; they are withdrawn first.
+	Cancel  []string `json:"cancel,omitempty"`
+	By      string   `json:"by,omitempty"`
+	Request string   `json:"request"`
 }
 
 // SetInventory records what a host has, because it changed.

@@ -1,6 +1,9 @@
 package state
 
 import (
+	"cmp"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/novaplan/novaplan/spec"
@@ -61,7 +64,7 @@ type Reason struct {
 
 // Operation is something being done, or about to be.
 type Operation struct {
-	ID       string       `json:"id"` // "<revision>-<ordinal>", assigned by the planner, unique in the record
+	ID       string       `json:"id"` // see OperationID; assigned by the planner, unique in the record
 	Action   Action       `json:"action"`
 	Instance spec.Address `json:"instance,omitempty"` // "" for host actions
 	From     spec.Address `json:"from,omitempty"`
@@ -87,4 +90,25 @@ type Operation struct {
 	Approved time.Time      `json:"approved,omitzero"`
 	Started  time.Time      `json:"started,omitzero"`
 	Ended    time.Time      `json:"ended,omitzero"`
+}
+
+// OperationID is the id of the n-th operation (from 1) of the next plan of st: "<approval>-<n>".
+// Two plans made from one version of the record give the same ids, so the second is refused as
+// stale.
+func OperationID(st State, n int) string {
+	return strconv.FormatUint(st.Approvals+1, 10) + "-" + strconv.Itoa(n)
+}
+
+// CompareIDs orders operations as they were approved: "2-10" is after "2-9".
+func CompareIDs(a, b string) int {
+	aMajor, aMinor := splitID(a)
+	bMajor, bMinor := splitID(b)
+	return cmp.Or(cmp.Compare(aMajor, bMajor), cmp.Compare(aMinor, bMinor), cmp.Compare(a, b))
+}
+
+func splitID(id string) (approval, n uint64) {
+	head, tail, _ := strings.Cut(id, "-")
+	approval, _ = strconv.ParseUint(head, 10, 64)
+	n, _ = strconv.ParseUint(tail, 10, 64)
+	return approval, n
 }

@@ -28,7 +28,9 @@ type State struct {
 	Index     uint64    // of the last entry applied
 	Term      uint64    // raft term of the last entry applied
 	Time      time.Time // replicated time: max of the entries' times, in UTC
-	ClockJump time.Time // when a jump of over 10 minutes was seen; purges wait; zero otherwise
+	ClockJump time.Time // when a jump of over 10 minutes was last seen: purges wait for a day; zero: never
+	Approvals uint64    // approved so far: the planner numbers operations with it, see OperationID
+	LastEvent uint64    // sequence number of the newest event
 
 	Revision   uint64 // the desired revision in force; 0: none yet
 	Revisions  Map[*Revision]
@@ -41,15 +43,6 @@ type State struct {
 	History    Map[*Event]     // by sequence, bounded
 	Desired    *Desired        // the revision in force, decoded; never nil after the first
 }
-
-// Desired is a decoded revision.
-type Desired struct {
-	Spec  *spec.Spec
-	Index *spec.Index
-}
-
-// NewDesired indexes s.
-func NewDesired(s *spec.Spec) *Desired { return &Desired{Spec: s, Index: spec.NewIndex(s)} }
 
 // Revision is one approved version of a stack's spec: a manifest of content-addressed chunks.
 type Revision struct {

@@ -1,0 +1,252 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/spec"
+)
+
+func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
+	var req wire.StatusRequest
+	if !read(w, r, &req) {
+		return
+	}
+	desired, ok := decode(w, req.Spec)
+	if !ok {
+		return
+	}
+	seen, err := h.Planner.Observe(r.Context(), desired)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	st := h.Planner.State()
+	if desired == nil {
+		desired = inForce(st)
+	}
+	reply(w, statusOfFleet(st, desired, seen))
+}
+
+func statusOfFleet(st state.State, desired *spec.Spec, seen *planner.Observed) *wire.Status {
+	s := &wire.Status{
+		FormatVersion: wire.StatusFormat, Fleet: st.Fleet, Mode: string(st.Mode), Revision: st.Revision,
+		Hosts: []wire.Host{}, Instances: []wire.Instance{}, Pending: []wire.Pending{}, Trash: []wire.Trash{},
+	}
+	for _, r := range st.Revisions.All() {
+		if r.Number == st.Revision {
+			s.AppliedAt, s.AppliedBy = r.At, r.By
+		}
+	}
+	view := newFleetView(st, desired, seen)
+	for i := range desired.Hosts {
+		s.Hosts = append(s.Hosts, view.host(&desired.Hosts[i]))
+	}
+	s.Instances = view.instances()
+	for _, o := range st.Operations.All() {
+		if !o.Phase.Final() {
+			s.Pending = append(s.Pending, wire.Pending{Operation: fromOperation(o), Reason: wire.Reason(o.Reason), Started: o.Started})
+		}
+	}
+	for _, t := range st.Trash.All() {
+		trash := wire.Trash{Instance: string(t.Instance), Host: string(t.Host), Expires: t.Expires, Disks: []string{}}
+		for _, d := range t.Disks {
+			trash.Disks = append(trash.Disks, d.Path)
+		}
+		s.Trash = append(s.Trash, trash)
+	}
+	return s
+}
+
+// fleetView joins the record, the spec and what was seen.
+type fleetView struct {
+	st      state.State
+	desired *spec.Spec
+	index   *spec.Index
+	seen    *planner.Observed
+	zones   map[spec.Address]string
+	domains map[string]placed // by UUID
+}
+
+type placed struct {
+	host   spec.Address
+	domain *planner.Domain
+}
+
+func newFleetView(st state.State, desired *spec.Spec, seen *planner.Observed) *fleetView {
+	v := &fleetView{
+		st: st, desired: desired, index: spec.NewIndex(desired), seen: seen,
+		zones: zoneNames(desired), domains: map[string]placed{},
+	}
+	for address, o := range seen.Hosts {
+		for i := range o.Domains {
+			d := &o.Domains[i]
+			// A migration's two ends: the one that runs is where the instance is.
+			if had, ok := v.domains[d.UUID]; !ok || had.domain.Power == planner.PowerIncoming {
+				v.domains[d.UUID] = placed{address, d}
+			}
+		}
+	}
+	return v
+}
+
+func (v *fleetView) host(h *spec.Host) wire.Host {
+	out := wire.Host{Address: string(h.Address), Name: h.Name, Zone: v.zones[h.Zone], Mode: string(h.Mode), URI: h.URI, State: "unknown"}
+	inventory := state.Inventory{}
+	used := state.Usage{}
+	recorded, ok := v.st.Hosts.Get(string(h.Address))
+	if ok {
+		inventory, used = recorded.Inventory, recorded.Used
+	}
+	if o := v.seen.Hosts[h.Address]; o != nil {
+		out.LastSeen, out.Error = o.LastSeen, o.Error
+		out.State = hostState(o, v.st.ClusterID)
+		if o.Reachable {
+			inventory = o.Inventory
+		}
+	}
+	ratios := v.ratios(h)
+	vcpus, memory, disk := capacityOf(h, inventory)
+	out.Instances = used.Instances
+	out.VCPUs = wire.Use{
+		Used: int64(used.VCPUs), Foreign: int64(inventory.Foreign.VCPUs), Total: vcpus,
+		Reserved: int64(h.ReservedCPUs), Ratio: ratios.CPU,
+	}
+	out.Memory = wire.Use{
+		Used: used.MemoryMiB, Foreign: inventory.Foreign.MemoryMiB, Total: memory,
+		Reserved: int64(h.ReservedMemory), Ratio: ratios.RAM,
+	}
+	out.Disk = wire.Use{
+		Used: used.DiskMiB, Foreign: inventory.Foreign.DiskMiB, Total: disk,
+		Reserved: int64(h.ReservedDisk), Ratio: ratios.Disk,
+	}
+	return out
+}
+
+func hostState(o *planner.HostObservation, cluster string) string {
+	switch {
+	case !o.Reachable:
+		return "unreachable"
+	case o.Inventory.Owner != "" && o.Inventory.Owner != cluster:
+		return "foreign"
+	case !o.Claimed:
+		return "unclaimed"
+	}
+	return "up"
+}
+
+func capacityOf(h *spec.Host, inv state.Inventory) (vcpus, memory, disk int64) {
+	vcpus, memory = int64(inv.VCPUs), inv.MemoryMiB
+	for _, p := range inv.Pools {
+		disk = max(disk, p.CapacityMiB)
+	}
+	if c := h.Capacity; c != nil {
+		vcpus, memory, disk = either(int64(c.VCPUs), vcpus), either(int64(c.RAM), memory), either(int64(c.Disk), disk)
+	}
+	return vcpus, memory, disk
+}
+
+func either[T comparable](first, second T) T {
+	var zero T
+	if first != zero {
+		return first
+	}
+	return second
+}
+
+// ratios are the host's own, else the smallest of its aggregates, else the fleet's, else Nova's
+// defaults (cpu 16, ram 1.5, disk 1.0).
+func (v *fleetView) ratios(h *spec.Host) spec.Ratios {
+	var aggregates spec.Ratios
+	for i := range v.desired.Aggregates {
+		a := &v.desired.Aggregates[i]
+		if slices.Contains(a.Hosts, h.Address) {
+			aggregates.CPU = smaller(aggregates.CPU, a.Ratios.CPU)
+			aggregates.RAM = smaller(aggregates.RAM, a.Ratios.RAM)
+			aggregates.Disk = smaller(aggregates.Disk, a.Ratios.Disk)
+		}
+	}
+	fleet := v.desired.Scheduler.Ratios
+	return spec.Ratios{
+		CPU:  either(h.Ratios.CPU, either(aggregates.CPU, either(fleet.CPU, 16))),
+		RAM:  either(h.Ratios.RAM, either(aggregates.RAM, either(fleet.RAM, 1.5))),
+		Disk: either(h.Ratios.Disk, either(aggregates.Disk, either(fleet.Disk, 1))),
+	}
+}
+
+func smaller(a, b float64) float64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// instances lists those of the spec in spec order, then those that only the record has.
+func (v *fleetView) instances() []wire.Instance {
+	out := make([]wire.Instance, 0, len(v.desired.Instances))
+	for i := range v.desired.Instances {
+		want := &v.desired.Instances[i]
+		have, _ := v.st.Instances.Get(string(want.Address))
+		out = append(out, v.instance(want, have))
+	}
+	for address, have := range v.st.Instances.All() {
+		if v.index.Instances[spec.Address(address)] == nil {
+			out = append(out, v.instance(nil, have))
+		}
+	}
+	return out
+}
+
+func (v *fleetView) instance(want *spec.Instance, have *state.Instance) wire.Instance {
+	out := wire.Instance{State: "absent", Wanted: "absent", Addresses: []string{}}
+	if want != nil {
+		out.Address, out.Name, out.Wanted, out.Flavor = string(want.Address), want.Name, string(want.State), string(want.Flavor)
+		if f := v.index.Flavors[want.Flavor]; f != nil {
+			out.VCPUs, out.MemoryMiB, out.DiskMiB = f.VCPUs, int64(f.RAM), int64(f.Disk)
+		}
+	}
+	if have == nil {
+		return out
+	}
+	out.Address, out.Name, out.Flavor = string(have.Address), have.Name, string(have.Flavor)
+	out.VCPUs, out.MemoryMiB, out.DiskMiB = have.Size.VCPUs, have.Size.MemoryMiB, have.Size.TotalDiskMiB()
+	out.Host, out.HostName, out.UUID, out.Domain, out.Note = string(have.Host), v.hostName(have.Host), have.UUID, have.Domain, have.Why
+	for _, nic := range have.NICs {
+		out.MACs = append(out.MACs, nic.MAC)
+		if nic.IP != "" {
+			out.Addresses = append(out.Addresses, nic.IP)
+		}
+	}
+	out.State = v.power(have)
+	return out
+}
+
+func (v *fleetView) hostName(address spec.Address) string {
+	if h := v.index.Hosts[address]; h != nil {
+		return h.Name
+	}
+	if h, ok := v.st.Hosts.Get(string(address)); ok {
+		return h.Name
+	}
+	return address.Short()
+}
+
+// power says what the instance does, as far as it was seen.
+func (v *fleetView) power(have *state.Instance) string {
+	if have.Phase != state.Active {
+		return string(have.Phase)
+	}
+	if p, ok := v.domains[have.UUID]; ok {
+		if p.domain.Migrating {
+			return "migrating"
+		}
+		return string(p.domain.Power)
+	}
+	if o := v.seen.Hosts[have.Host]; o == nil || !o.Reachable {
+		return "unknown"
+	}
+	return "missing"
+}

@@ -1,0 +1,87 @@
+package wire
+
+// Spec is an evaluated spec on its way: opaque chunks of the record's own encoding, content-addressed,
+// so that a server that has one need not be sent it again. Secrets in it are sealed.
+type Spec struct {
+	Chunks []Chunk `json:"chunks"`
+}
+
+// Chunk is one part of an encoded spec.
+type Chunk struct {
+	Digest string `json:"digest"`
+	Data   []byte `json:"data"`
+}
+
+// Options shape a plan and are part of what is approved.
+type Options struct {
+	AllowPartial bool     `json:"allow_partial,omitempty"`
+	Target       []string `json:"target,omitempty"`
+	Exclude      []string `json:"exclude,omitempty"`
+	Destroy      bool     `json:"destroy,omitempty"`
+}
+
+// PlanRequest asks what would be done.
+type PlanRequest struct {
+	Spec    *Spec   `json:"spec,omitempty"` // nil: the spec in force
+	Options Options `json:"options"`
+}
+
+// ApplyRequest approves a plan that was seen.
+type ApplyRequest struct {
+	Spec    *Spec   `json:"spec,omitempty"`
+	Options Options `json:"options"`
+	Base    uint64  `json:"base"`
+	Digest  string  `json:"digest"`
+	By      string  `json:"by,omitempty"`
+	Message string  `json:"message,omitempty"`
+	Commit  string  `json:"commit,omitempty"`
+	Request string  `json:"request"`
+}
+
+// ExplainRequest asks why an instance is where it is, or where it would go.
+type ExplainRequest struct {
+	Spec    *Spec  `json:"spec,omitempty"`
+	Address string `json:"address"`
+}
+
+// DoctorRequest asks for all checks of the hosts in a spec.
+type DoctorRequest struct {
+	Spec *Spec `json:"spec,omitempty"`
+}
+
+// StatusRequest asks what is there.
+type StatusRequest struct {
+	Spec *Spec `json:"spec,omitempty"`
+}
+
+// TakeoverRequest asks to rebuild the record from what is stamped on the hosts.
+type TakeoverRequest struct {
+	Spec *Spec  `json:"spec"`
+	By   string `json:"by,omitempty"`
+}
+
+// CancelRequest stops work: no further operation starts, and with Abort the running ones are asked to
+// end too.
+type CancelRequest struct {
+	Abort bool `json:"abort,omitempty"`
+}
+
+// Error is what a failed request answers with.
+type Error struct {
+	Code    string   `json:"code"`
+	Message string   `json:"message"`
+	Detail  []string `json:"detail,omitempty"`
+}
+
+// Error makes it an error.
+func (e *Error) Error() string { return e.Message }
+
+// Identity says who serves the API.
+type Identity struct {
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Command string `json:"command"` // "apply", "server", ...
+	Mode    string `json:"mode"`
+	Cluster string `json:"cluster"`
+	Fleet   string `json:"fleet"`
+}

@@ -1,0 +1,82 @@
+package wire
+
+import "time"
+
+// StatusFormat is the format_version of a status.
+const StatusFormat = "1.0"
+
+// Status is what is there.
+type Status struct {
+	FormatVersion string     `json:"format_version"`
+	Fleet         string     `json:"fleet"`
+	Mode          string     `json:"mode"`
+	Revision      uint64     `json:"revision"`
+	AppliedAt     time.Time  `json:"applied_at,omitzero"`
+	AppliedBy     string     `json:"applied_by,omitempty"`
+	Hosts         []Host     `json:"hosts"`
+	Instances     []Instance `json:"instances"`
+	Pending       []Pending  `json:"pending"`
+	Trash         []Trash    `json:"trash"`
+}
+
+// Host is one host with what is used of it.
+type Host struct {
+	Address   string    `json:"address"`
+	Name      string    `json:"name"`
+	Zone      string    `json:"zone,omitempty"`
+	Mode      string    `json:"mode"`
+	State     string    `json:"state"` // up, unreachable, unclaimed, foreign, unknown
+	Error     string    `json:"error,omitempty"`
+	LastSeen  time.Time `json:"last_seen,omitzero"`
+	Instances int       `json:"instances"`
+	VCPUs     Use       `json:"vcpus"`
+	Memory    Use       `json:"memory_mib"`
+	Disk      Use       `json:"disk_mib"`
+	URI       string    `json:"uri"`
+}
+
+// Use is how much of something is taken. The limit is (total - reserved) * ratio.
+type Use struct {
+	Used     int64   `json:"used"`    // by instances of this fleet
+	Foreign  int64   `json:"foreign"` // by domains that are not novaplan's
+	Total    int64   `json:"total"`
+	Reserved int64   `json:"reserved"`
+	Ratio    float64 `json:"ratio"`
+}
+
+// Limit is how much may be promised at most.
+func (u Use) Limit() int64 { return int64(float64(u.Total-u.Reserved) * u.Ratio) }
+
+// Instance is one instance.
+type Instance struct {
+	Address   string   `json:"address"`
+	Name      string   `json:"name"`
+	Host      string   `json:"host,omitempty"`
+	HostName  string   `json:"host_name,omitempty"`
+	State     string   `json:"state"`  // what it does: running, off, paused, building, missing, unknown, ...
+	Wanted    string   `json:"wanted"` // what the spec in force says; absent when it is to go
+	Addresses []string `json:"addresses"`
+	Flavor    string   `json:"flavor,omitempty"`
+	VCPUs     int      `json:"vcpus"`
+	MemoryMiB int64    `json:"memory_mib"`
+	DiskMiB   int64    `json:"disk_mib"`
+	UUID      string   `json:"uuid,omitempty"`
+	Domain    string   `json:"domain,omitempty"`
+	MACs      []string `json:"macs,omitempty"`
+	Note      string   `json:"note,omitempty"` // why it is frozen, ...
+}
+
+// Pending is an approved operation that is not finished.
+type Pending struct {
+	Operation
+	Reason  Reason    `json:"reason"`
+	Started time.Time `json:"started,omitzero"`
+}
+
+// Trash is the disks of a terminated instance.
+type Trash struct {
+	Instance string    `json:"instance"`
+	Host     string    `json:"host"`
+	Disks    []string  `json:"disks"`
+	Expires  time.Time `json:"expires"`
+}

@@ -1,0 +1,115 @@
+package state
+
+import (
+	"fmt"
+
+	"github.com/novaplan/novaplan/spec"
+)
+
+// Plus adds two uses of a host.
+func (u Usage) Plus(v Usage) Usage {
+	return Usage{
+		VCPUs:     u.VCPUs + v.VCPUs,
+		MemoryMiB: u.MemoryMiB + v.MemoryMiB,
+		DiskMiB:   u.DiskMiB + v.DiskMiB,
+		Instances: u.Instances + v.Instances,
+		IOOps:     u.IOOps + v.IOOps,
+	}
+}
+
+// Minus takes one use of a host away from another.
+func (u Usage) Minus(v Usage) Usage {
+	return u.Plus(Usage{-v.VCPUs, -v.MemoryMiB, -v.DiskMiB, -v.Instances, -v.IOOps})
+}
+
+// Usage is what one instance of this size takes of its host.
+func (s Size) Usage() Usage {
+	return Usage{VCPUs: s.VCPUs, MemoryMiB: s.MemoryMiB, DiskMiB: s.TotalDiskMiB(), Instances: 1}
+}
+
+// UsageOf computes from scratch what is used of each host: every instance of the record where it
+// is, the destination of each migration under way as well, and one I/O operation at each end of
+// every build and migration under way. Host.Used is the same, kept up by Apply.
+func UsageOf(st State) map[spec.Address]Usage {
+	used := map[spec.Address]Usage{}
+	add := func(host spec.Address, u Usage) { used[host] = used[host].Plus(u) }
+	for _, in := range st.Instances.All() {
+		add(in.Host, in.Size.Usage())
+	}
+	for _, op := range st.Operations.All() {
+		for host, u := range inFlight(op) {
+			add(host, u)
+		}
+	}
+	return used
+}
+
+// inFlight is what a running operation takes of hosts beyond the instance where it is recorded.
+func inFlight(op *Operation) map[spec.Address]Usage {
+	if op.Phase != RunningOp && op.Phase != Revoking {
+		return nil
+	}
+	switch op.Action {
+	case Create:
+		return map[spec.Address]Usage{op.To: {IOOps: 1}}
+	case Migrate:
+		to := op.Size.Usage()
+		to.IOOps = 1
+		return map[spec.Address]Usage{op.From: {IOOps: 1}, op.To: to}
+	}
+	return nil
+}
+
+// Shortfall is the first resource that a host lacks for a size, in Nova's filter order.
+type Shortfall struct {
+	Filter string // ram, disk, core, num_instances
+	Wants  int64
+	Left   int64 // of Total*Ratio; may be negative
+	Total  int64 // physical, after reserved
+	Ratio  float64
+}
+
+// Error says it with figures: "ram: wants 4096 MiB, 2048 of 6144 left at ratio 1.5".
+func (s *Shortfall) Error() string {
+	unit := " MiB"
+	if s.Filter == "core" {
+		unit = " vCPUs"
+	}
+	switch {
+	case s.Filter == "num_instances":
+		return fmt.Sprintf("num_instances: has %d instances, the most it may have", s.Total-s.Left)
+	case s.Wants > s.Total:
+		return fmt.Sprintf("%s: wants %d%s, the host has %d", s.Filter, s.Wants, unit, s.Total)
+	}
+	return fmt.Sprintf("%s: wants %d%s, %d of %d left at ratio %g", s.Filter, s.Wants, unit,
+		s.Left, allowed(s.Total, s.Ratio), s.Ratio)
+}
+
+// Fits checks Nova's ram, disk and core filters and the number of instances: a size must not exceed
+// the physical total, and total*ratio - used must be enough. used includes foreign domains. It
+// returns nil when the size fits. A host that reports no cores passes the core check, as in Nova.
+func (e Effective) Fits(want Size, used Usage) *Shortfall {
+	if s := lacks("ram", want.MemoryMiB, e.MemoryMiB, used.MemoryMiB, e.Ratios.RAM); s != nil {
+		return s
+	}
+	if s := lacks("disk", want.TotalDiskMiB(), e.DiskMiB, used.DiskMiB, e.Ratios.Disk); s != nil {
+		return s
+	}
+	if e.VCPUs > 0 {
+		if s := lacks("core", int64(want.VCPUs), int64(e.VCPUs), int64(used.VCPUs), e.Ratios.CPU); s != nil {
+			return s
+		}
+	}
+	if e.MaxInstances > 0 && used.Instances >= e.MaxInstances {
+		return &Shortfall{Filter: "num_instances", Wants: 1, Left: int64(e.MaxInstances - used.Instances), Total: int64(e.MaxInstances), Ratio: 1}
+	}
+	return nil
+}
+
+func lacks(filter string, wants, total, used int64, ratio float64) *Shortfall {
+	left := allowed(total, ratio) - used
+	if wants <= total && left >= wants {
+		return nil
+	}
+	return &Shortfall{Filter: filter, Wants: wants, Left: left, Total: total, Ratio: ratio}
+}
