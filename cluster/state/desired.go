@@ -6,6 +6,9 @@ import "github.com/novaplan/novaplan/spec"
 type Desired struct {
 	Spec  *spec.Spec
 	Index *spec.Index
+	// Base is, of a proposal that nobody approved yet, the revision that it would replace. It is nil in
+	// the record itself.
+	Base *Desired
 
 	policies map[spec.Address]Effective // of hosts that differ from the fleet's
 	updates  map[spec.Address]int       // interruptions allowed at once, by block or group
