@@ -1,24 +1,33 @@
 package placement
 
-import (
-	"fmt"
-	"strconv"
-)
+import "fmt"
 
 // amount is a wanted amount against what a host has of it.
 type amount struct {
 	wanted, total, used int64
-	limit, ratio        float64
-	unit                string
+	allowed             int64 // total*ratio, rounded down
+	ratio               float64
+}
+
+// capacity is a filter on an amount: wanted <= total and total*ratio - used >= wanted.
+func capacity(name, unit string, of func(f *Fleet, r *Request, i int) amount) Filter {
+	return Filter{
+		Name: name,
+		Passes: func(f *Fleet, r *Request, i int) bool {
+			a := of(f, r, i)
+			return a.wanted <= a.total && a.allowed-a.used >= a.wanted
+		},
+		Why:  func(f *Fleet, r *Request, i int) string { return of(f, r, i).why(unit) },
+		Lack: func(f *Fleet, r *Request, i int) float64 { return of(f, r, i).lack() },
+	}
 }
 
 // why says what is missing: "wants 4096 MiB, 2048 of 6144 left at ratio 1.5".
-func (a amount) why() string {
+func (a amount) why(unit string) string {
 	if a.wanted > a.total {
-		return fmt.Sprintf("wants %d %s, the host has %d in all", a.wanted, a.unit, a.total)
+		return fmt.Sprintf("wants %d %s, the host has %d in all", a.wanted, unit, a.total)
 	}
-	return fmt.Sprintf("wants %d %s, %s of %s left at ratio %s",
-		a.wanted, a.unit, number(max(0, a.limit-float64(a.used))), number(a.limit), number(a.ratio))
+	return fmt.Sprintf("wants %d %s, %d of %d left at ratio %g", a.wanted, unit, max(0, a.allowed-a.used), a.allowed, a.ratio)
 }
 
 // lack is the missing amount as a share of the wanted one.
@@ -26,8 +35,6 @@ func (a amount) lack() float64 {
 	if a.wanted == 0 {
 		return 0
 	}
-	missing := max(float64(a.wanted)-(a.limit-float64(a.used)), float64(a.wanted-a.total))
-	return missing / float64(a.wanted)
+	missing := max(a.wanted-(a.allowed-a.used), a.wanted-a.total)
+	return float64(missing) / float64(a.wanted)
 }
-
-func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }

@@ -6,9 +6,9 @@ import "fmt"
 func ioOps() Filter {
 	return Filter{
 		Name:   "io_ops",
-		Passes: func(f *Fleet, _ *Request, i int) bool { return f.Hosts[i].used.IOOps < f.Hosts[i].MaxIOOps },
+		Passes: func(f *Fleet, _ *Request, i int) bool { return f.Hosts[i].used.IOOps < f.Hosts[i].Limits.MaxIOOps },
 		Why: func(f *Fleet, _ *Request, i int) string {
-			return fmt.Sprintf("%d builds and migrations in flight, at most %d", f.Hosts[i].used.IOOps, f.Hosts[i].MaxIOOps)
+			return fmt.Sprintf("%d builds and migrations in flight, at most %d", f.Hosts[i].used.IOOps, f.Hosts[i].Limits.MaxIOOps)
 		},
 	}
 }

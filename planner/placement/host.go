@@ -23,17 +23,10 @@ type Host struct {
 	Mappings     map[string]string // physical network -> bridge
 	Aggregates   []*spec.Aggregate // in spec order
 
-	// Physical totals; what is reserved or used by foreign domains counts as used.
-	VCPUs     int
-	MemoryMiB int64
-	DiskMiB   int64
-	Ratios    spec.Ratios // effective, none is zero
-
-	MaxIOOps     int // effective
-	MaxInstances int
+	Limits       state.Effective // what it has and how much of that may be used
 	FailedBuilds int
 
-	used state.Usage
+	used state.Usage // foreign domains included
 }
 
 // DefaultZone is the zone of a host that is in none, as in Nova.
@@ -41,11 +34,6 @@ const DefaultZone = "nova"
 
 // Used returns what is taken of the host now.
 func (h *Host) Used() state.Usage { return h.used }
-
-// limits are what may be used in all: total times ratio.
-func (h *Host) ramLimit() float64  { return float64(h.MemoryMiB) * h.Ratios.RAM }
-func (h *Host) diskLimit() float64 { return float64(h.DiskMiB) * h.Ratios.Disk }
-func (h *Host) coreLimit() float64 { return float64(h.VCPUs) * h.Ratios.CPU }
 
 // metadata returns the values that the host's aggregates give key, in spec order.
 func (h *Host) metadata(key string) []string {

@@ -17,14 +17,16 @@ func fleetOf(t *rapid.T) *Fleet {
 	for i := range hosts {
 		hosts[i] = &Host{
 			Address: spec.NewAddress("host", "h").Index(i), Name: fmt.Sprintf("h%d", i),
-			Zone:         rapid.SampledFrom([]string{"nova", "az1"}).Draw(t, "zone"),
-			Refusal:      rapid.SampledFrom([]string{"", "", "", "is cordoned"}).Draw(t, "refusal"),
-			VCPUs:        rapid.IntRange(0, 8).Draw(t, "cpus"),
-			MemoryMiB:    int64(rapid.IntRange(1, 16).Draw(t, "ram")) * 512,
-			DiskMiB:      int64(rapid.IntRange(1, 16).Draw(t, "disk")) * 1024,
-			Ratios:       spec.Ratios{CPU: rapid.SampledFrom([]float64{1, 2, 16}).Draw(t, "cr"), RAM: 1.5, Disk: 1},
-			MaxIOOps:     8,
-			MaxInstances: rapid.IntRange(2, 10).Draw(t, "max"),
+			Zone:    rapid.SampledFrom([]string{"nova", "az1"}).Draw(t, "zone"),
+			Refusal: rapid.SampledFrom([]string{"", "", "", "is cordoned"}).Draw(t, "refusal"),
+			Limits: state.Effective{
+				VCPUs:        rapid.IntRange(0, 8).Draw(t, "cpus"),
+				MemoryMiB:    int64(rapid.IntRange(1, 16).Draw(t, "ram")) * 512,
+				DiskMiB:      int64(rapid.IntRange(1, 16).Draw(t, "disk")) * 1024,
+				Ratios:       spec.Ratios{CPU: rapid.SampledFrom([]float64{1, 2, 16}).Draw(t, "cr"), RAM: 1.5, Disk: 1},
+				MaxIOOps:     8,
+				MaxInstances: rapid.IntRange(2, 10).Draw(t, "max"),
+			},
 			FailedBuilds: rapid.SampledFrom([]int{0, 0, 0, 2}).Draw(t, "failed"),
 		}
 		used[i] = state.Usage{MemoryMiB: int64(rapid.IntRange(0, 4).Draw(t, "uram")) * 256, IOOps: rapid.IntRange(0, 9).Draw(t, "io")}
@@ -100,8 +102,10 @@ func fleetLike(n int, alike bool) *Fleet {
 		}
 		hosts[i] = &Host{
 			Address: spec.NewAddress("host", "h").Index(i), Name: fmt.Sprint("h", i), Zone: DefaultZone,
-			VCPUs: 64, MemoryMiB: 256<<10 + extra, DiskMiB: 4<<20 + extra*3, Ratios: spec.Ratios{CPU: 16, RAM: 1.5, Disk: 1},
-			MaxIOOps: 8, MaxInstances: 50,
+			Limits: state.Effective{
+				VCPUs: 64, MemoryMiB: 256<<10 + extra, DiskMiB: 4<<20 + extra*3, Ratios: spec.Ratios{CPU: 16, RAM: 1.5, Disk: 1},
+				MaxIOOps: 8, MaxInstances: 50,
+			},
 		}
 	}
 	return NewFleet(hosts, make([]state.Usage, n))

@@ -5,7 +5,7 @@ func diskWeigher() Weigher {
 	return Weigher{
 		Name: "disk", Multiplier: 1, FromZero: true, Applies: always,
 		Raw: func(f *Fleet, _ *Request, i int) float64 {
-			return float64(f.Hosts[i].DiskMiB - f.Hosts[i].used.DiskMiB)
+			return float64(f.Hosts[i].Limits.DiskMiB - f.Hosts[i].used.DiskMiB)
 		},
 	}
 }
