@@ -1,0 +1,223 @@
+package render_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/cmd/novaplan/render"
+)
+
+// twelve hosts, a1-a6 in az1 and b1-b6 in az2.
+func twelve() []wire.PlanHost {
+	var hosts []wire.PlanHost
+	for _, rack := range []string{"a", "b"} {
+		for n := 1; n <= 6; n++ {
+			name := fmt.Sprintf("%s%d", rack, n)
+			hosts = append(hosts, wire.PlanHost{
+				Address: host(name), Name: name, Zone: map[string]string{"a": "az1", "b": "az2"}[rack],
+				Reachable: true, Claimed: true, SeenAgo: 1000,
+			})
+		}
+	}
+	return hosts
+}
+
+func host(name string) string { return fmt.Sprintf("host.kvm[%q]", name) }
+
+func web(n int) string { return fmt.Sprintf("instance.web[%d]", n) }
+
+func newFleetPlan() *wire.Plan {
+	p := &wire.Plan{Hosts: twelve(), Summary: wire.Summary{Create: 40, Hosts: 12, Instances: 40}}
+	for _, h := range p.Hosts {
+		p.Changes = append(p.Changes, wire.Change{Address: h.Address, Name: h.Name, Action: "claim", Reason: wire.Reason{Code: "unclaimed-host", Message: "nobody has claimed the host"}})
+	}
+	added := wire.Reason{Code: "new", Message: "in the spec, on no host"}
+	for n := range 38 {
+		p.Changes = append(p.Changes, wire.Change{
+			Address: web(n), Action: "create", To: p.Hosts[n%2*6+n/2%6].Address, Reason: added,
+			Details: []string{"flavor m1.small", fmt.Sprintf("address 10.20.1.%d", n)},
+		})
+	}
+	for i, key := range []string{"primary", "standby"} {
+		p.Changes = append(p.Changes, wire.Change{
+			Address: fmt.Sprintf("instance.db[%q]", key), Action: "create", To: p.Hosts[1+i*6].Address, Reason: added, Details: []string{"flavor db"},
+		})
+	}
+	return p
+}
+
+func drainPlan() *wire.Plan {
+	p := &wire.Plan{Hosts: twelve(), Summary: wire.Summary{Live: 5, Cold: 1, Hosts: 12, Instances: 40, Seconds: 240}}
+	drains := wire.Reason{Code: "host-drain", Message: "host b3 is draining"}
+	p.Changes = append(p.Changes, wire.Change{
+		Address: host("b3"), Name: "b3", Action: "update", Reason: wire.Reason{Code: "state-changed", Message: "mode drain (prod.auto.npvars:1)"},
+		Attributes: []wire.Attribute{{Name: "mode", Old: "active", New: "drain"}},
+	})
+	p.Changes = append(p.Changes, wire.Change{
+		Address: "instance.old", Action: "cold-migrate", From: host("b3"), To: host("b6"), Reason: drains,
+		Details: []string{"already off"}, Bytes: 8 << 30,
+	})
+	for i, to := range []string{"b1", "b1", "b2", "b4", "b5"} {
+		p.Changes = append(p.Changes, wire.Change{
+			Address: web(5 + 2*i), Action: "live-migrate", From: host("b3"), To: host(to), Reason: drains,
+			Details: []string{"shared disk"}, Bytes: 1288490189,
+		})
+	}
+	return p
+}
+
+func restartPlan() *wire.Plan {
+	p := &wire.Plan{Hosts: twelve(), Summary: wire.Summary{Restart: 38, Interrupt: 38, Hosts: 12, Instances: 40}}
+	for n := range 38 {
+		p.Changes = append(p.Changes, wire.Change{
+			Address: web(n), Action: "restart", Interrupts: true, Reason: wire.Reason{Code: "flavor-changed", Message: "no hot-plug room"},
+			Attributes: []wire.Attribute{{Name: "flavor", Old: "m1.small", New: "m1.medium"}, {Name: "ram", Old: "2", New: "4 GiB"}},
+		})
+	}
+	return p
+}
+
+func refusedPlan() *wire.Plan {
+	db := wire.Unplaced{Address: `instance.db["standby"]`, Reason: wire.Reason{Code: "no-valid-host", Message: "no host can take it"}, Placement: &wire.Placement{
+		Candidates: 11,
+		Rejections: []wire.Rejection{{Filter: "availability_zone", Hosts: 9}, {Filter: "ram", Hosts: 1}, {Filter: "server_group_anti_affinity", Hosts: 1}},
+		Nearest:    &wire.Nearest{Host: host("b1"), Filter: "ram", Message: "ram: wants 16384 MiB, 12288 of 92160 left at ratio 1.5"},
+	}}
+	pinned := wire.Unplaced{Address: "instance.gpu", Reason: wire.Reason{Code: "no-valid-host", Message: `pinned to host.kvm["b3"] (gpu.np.hcl:7)`}}
+	return &wire.Plan{
+		Hosts: twelve(), Unplaced: []wire.Unplaced{db, pinned}, Summary: wire.Summary{Hosts: 12, Instances: 40, Unplaced: 2},
+	}
+}
+
+func TestPlanText(t *testing.T) {
+	for name, tc := range map[string]struct {
+		plan *wire.Plan
+		opts render.Options
+		want string
+	}{
+		"a new fleet": {newFleetPlan(), render.Options{}, `
++   host.kvm[*]      12 to claim, 12 reachable
++   instance.web[*]  38  flavor m1.small  az1 19: a1 x4 a2-a6 x3   az2 19: b1 x4 b2-b6 x3
++   instance.db[*]   2  flavor db  primary on a2, standby on b2
+
+Plan: 40 instances to create; 0 to migrate, 0 to interrupt, 0 to terminate.
+`},
+		"a drain": {drainPlan(), render.Options{Parallel: 2}, `
+~   host.kvm["b3"]   active -> drain   (prod.auto.npvars:1)
+!>  instance.old     b3 -> b6  cold, already off, 8 GiB   (host b3 is draining)
+->  instance.web[5]  b3 -> b1  live, shared disk, 1.2 GiB   (host b3 is draining)
+    ... 4 more live, to b1 b2 b4 b5
+
+Plan: 6 to migrate (5 live, 1 cold); 0 to interrupt, 0 to terminate. About 4 min; 2 at a time.
+`},
+		"a restart": {restartPlan(), render.Options{}, `
+!~  instance.web[*]  38  restart  flavor m1.small -> m1.medium, ram 2 -> 4 GiB   (no hot-plug room)
+
+Plan: 38 to restart in place; 0 to migrate, 0 to terminate. INTERRUPTS 38 guests.
+`},
+		"what fits nowhere": {refusedPlan(), render.Options{}, `
+Error: 2 instances fit on no host
+  instance.db["standby"]  11 hosts: 9 availability_zone, 1 ram, 1 server_group_anti_affinity
+      nearest: b1, ram: wants 16384 MiB, 12288 of 92160 left at ratio 1.5
+  instance.gpu            pinned to host.kvm["b3"] (gpu.np.hcl:7)
+
+Nothing can be done until this is put right.
+`},
+		"nothing to do": {&wire.Plan{Hosts: twelve(), Summary: wire.Summary{Hosts: 12, Instances: 40}}, render.Options{}, `
+No changes. The fleet matches the spec (12 hosts, 40 instances, seen 1 s ago).
+`},
+		"nothing to do with a host unseen": {&wire.Plan{
+			Hosts: twelve(), Summary: wire.Summary{Hosts: 12, Instances: 40, Unseen: 1},
+			Warnings: []wire.Message{{Code: "host-unreachable", Summary: "a4 doesn't answer (ssh: timed out; last seen 14:02)", Detail: []string{"Its 4 guests are left alone and may still run."}}},
+		}, render.Options{}, `
+Warning: a4 doesn't answer (ssh: timed out; last seen 14:02)
+  Its 4 guests are left alone and may still run.
+
+No changes on the 11 other hosts.
+`},
+		"a single change, with its source": {&wire.Plan{
+			Hosts:    twelve(),
+			Changes:  []wire.Change{{Address: "instance.a", Action: "terminate", From: host("a1"), Reason: wire.Reason{Code: "removed", Message: "no longer in the spec"}, Details: []string{"disks kept 24 h"}, Interrupts: true}},
+			Errors:   []wire.Message{{Code: "x", Summary: "zone.z has no host", Source: wire.Source{File: "a.np.hcl", Line: 3}}},
+			ReadOnly: "no record here",
+			Summary:  wire.Summary{Terminate: 1, Interrupt: 1},
+		}, render.Options{}, `
+Warning: this plan can't be applied from here: no record here
+
+Error: zone.z has no host (a.np.hcl:3)
+
+-   instance.a  disks kept 24 h  on a1   (no longer in the spec)
+
+Plan: 1 to terminate; 0 to migrate. INTERRUPTS 1 guest.
+`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b strings.Builder
+			if err := render.Plan(&b, tc.plan, tc.opts); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(strings.TrimPrefix(tc.want, "\n"), b.String()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWideShowsEveryRow(t *testing.T) {
+	var b strings.Builder
+	if err := render.Plan(&b, newFleetPlan(), render.Options{Wide: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"instance.web[37]", "address 10.20.1.37", `host.kvm["b6"]`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("a wide plan lacks %q:\n%s", want, b.String())
+		}
+	}
+}
+
+func TestColourIsDecoration(t *testing.T) {
+	for _, p := range []*wire.Plan{newFleetPlan(), drainPlan(), restartPlan(), refusedPlan()} {
+		var plain, coloured strings.Builder
+		if err := render.Plan(&plain, p, render.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := render.Plan(&coloured, p, render.Options{Palette: render.Colours()}); err != nil {
+			t.Fatal(err)
+		}
+		if stripped := strip(coloured.String()); stripped != plain.String() {
+			t.Errorf("without its colours the text differs:\n%s", cmp.Diff(plain.String(), stripped))
+		}
+		if coloured.String() == plain.String() {
+			t.Error("there is no colour at all")
+		}
+	}
+}
+
+func strip(s string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(s, "\x1b[")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		_, s, _ = strings.Cut(after, "m")
+	}
+}
+
+func BenchmarkPlanText(b *testing.B) {
+	p := &wire.Plan{Hosts: twelve()}
+	for n := range 10_000 {
+		p.Changes = append(p.Changes, wire.Change{Address: fmt.Sprintf("instance.w%d", n), Action: "create", To: host("a1"), Details: []string{"flavor s", "address 10.0.0.1"}, Reason: wire.Reason{Code: "new"}})
+	}
+	for b.Loop() {
+		var out strings.Builder
+		if err := render.Plan(&out, p, render.Options{Palette: render.Colours()}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

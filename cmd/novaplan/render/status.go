@@ -1,0 +1,185 @@
+package render
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/novaplan/novaplan/cluster/api/wire"
+)
+
+// Status writes hosts with their use, instances with where they are, and what is pending.
+func Status(w io.Writer, s *wire.Status, o Options) error {
+	var b strings.Builder
+	b.WriteString(statusHead(s, o.Palette))
+	if len(s.Hosts) > 0 {
+		b.WriteByte('\n')
+		b.WriteString(hostTable(s, o))
+	}
+	if len(s.Instances) > 0 {
+		b.WriteByte('\n')
+		b.WriteString(instanceTable(s, o))
+	}
+	if len(s.Pending) > 0 {
+		b.WriteByte('\n')
+		b.WriteString(pendingTable(s, o))
+	}
+	b.WriteString(trash(s, o))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func statusHead(s *wire.Status, p Palette) string {
+	head := "Fleet " + p.Bold(either(s.Fleet, "default"))
+	if s.Mode == "sim" {
+		head += " (simulated)"
+	}
+	if s.Revision == 0 {
+		return head + ": nothing was applied yet.\n"
+	}
+	head += fmt.Sprintf(", revision %d", s.Revision)
+	if !s.AppliedAt.IsZero() {
+		head += " of " + s.AppliedAt.Local().Format("2006-01-02 15:04")
+	}
+	if s.AppliedBy != "" {
+		head += " by " + s.AppliedBy
+	}
+	return head + ".\n"
+}
+
+func either(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func hostTable(s *wire.Status, o Options) string {
+	var t Table
+	t.Row("HOST", "ZONE", "STATE", "INSTANCES", "VCPUS", "MEMORY", "DISK", only(o.Wide, "URI"), "NOTE")
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		state := h.State
+		if h.Mode != "active" && h.Mode != "" {
+			state += ", " + h.Mode
+		}
+		t.Cells(
+			Cell{Text: h.Name}, Cell{Text: h.Zone}, Cell{state, o.Palette.health(h.State == "up")},
+			Cell{Text: fmt.Sprint(h.Instances)},
+			Cell{Text: use(h.VCPUs, func(n int64) string { return fmt.Sprint(n) }, o.Wide)},
+			Cell{Text: use(h.Memory, MiB, o.Wide)}, Cell{Text: use(h.Disk, MiB, o.Wide)},
+			Cell{Text: only(o.Wide, h.URI)}, Cell{Text: h.Error},
+		)
+	}
+	return t.String()
+}
+
+// use writes what is taken of what may be promised, and the ratio that makes it more than there is.
+func use(u wire.Use, unit func(int64) string, wide bool) string {
+	if u.Total == 0 {
+		return "-"
+	}
+	text := fmt.Sprintf("%s of %s", unit(u.Used+u.Foreign), unit(u.Limit()))
+	if u.Ratio != 1 {
+		text += fmt.Sprintf(" (x%s)", ratio(u.Ratio))
+	}
+	if wide && u.Foreign > 0 {
+		text += fmt.Sprintf(", %s not ours", unit(u.Foreign))
+	}
+	return text
+}
+
+func only(yes bool, s string) string {
+	if yes {
+		return s
+	}
+	return ""
+}
+
+func (p Palette) health(good bool) func(string) string {
+	if good {
+		return p.Good
+	}
+	return p.Warn
+}
+
+func instanceTable(s *wire.Status, o Options) string {
+	var t Table
+	t.Row("INSTANCE", "HOST", "STATE", "ADDRESS", only(o.Wide, "FLAVOR"), only(o.Wide, "SIZE"), only(o.Wide, "MAC"), only(o.Wide, "UUID"), only(o.Wide, "DOMAIN"), "NOTE")
+	for i := range s.Instances {
+		in := &s.Instances[i]
+		size := fmt.Sprintf("%d vcpu, %s, %s", in.VCPUs, MiB(in.MemoryMiB), MiB(in.DiskMiB))
+		t.Cells(
+			Cell{Text: in.Address}, Cell{Text: either(in.HostName, "-")}, Cell{in.State, o.Palette.health(asWanted(in))},
+			Cell{Text: strings.Join(in.Addresses, " ")},
+			Cell{Text: only(o.Wide, in.Flavor)}, Cell{Text: only(o.Wide, size)}, Cell{Text: only(o.Wide, strings.Join(in.MACs, " "))},
+			Cell{Text: only(o.Wide, in.UUID)}, Cell{Text: only(o.Wide, in.Domain)}, Cell{Text: note(in)},
+		)
+	}
+	return t.String()
+}
+
+// asWanted compares what an instance does with what the spec wants of it.
+func asWanted(in *wire.Instance) bool {
+	switch in.Wanted {
+	case "stopped":
+		return in.State == "off"
+	case "suspended":
+		return in.State == "saved"
+	}
+	return in.State == in.Wanted
+}
+
+func note(in *wire.Instance) string {
+	switch {
+	case in.Note != "":
+		return in.Note
+	case in.Wanted == "absent":
+		return "not in the spec any more"
+	case !asWanted(in) && in.State != "absent" && in.State != "building" && in.State != "migrating":
+		return "wanted " + in.Wanted
+	}
+	return ""
+}
+
+func pendingTable(s *wire.Status, o Options) string {
+	var t Table
+	t.Row("PENDING", "WHAT", "INSTANCE", "FROM", "TO", "STATE", "WHY")
+	names := map[string]string{}
+	for i := range s.Hosts {
+		names[s.Hosts[i].Address] = s.Hosts[i].Name
+	}
+	for i := range s.Pending {
+		p := &s.Pending[i]
+		t.Row(p.ID, strings.TrimSpace(p.Kind+" "+p.Action), p.Instance, either(names[p.From], p.From), either(names[p.To], p.To), p.Phase, p.Reason.Message)
+	}
+	return t.String()
+}
+
+func trash(s *wire.Status, o Options) string {
+	if len(s.Trash) == 0 {
+		return ""
+	}
+	if !o.Wide {
+		return fmt.Sprintf("\nTrash: disks of %s, deleted %s or later.\n", Count(len(s.Trash), "terminated instance"), s.Trash[0].Expires.Local().Format("2006-01-02 15:04"))
+	}
+	var t Table
+	t.Row("TRASH", "HOST", "EXPIRES", "DISKS")
+	for i := range s.Trash {
+		d := &s.Trash[i]
+		t.Row(d.Instance, d.Host, d.Expires.Local().Format("2006-01-02 15:04"), strings.Join(d.Disks, " "))
+	}
+	return "\n" + t.String()
+}
+
+// Addresses lists instances with where they are and how they are reached, as apply ends.
+func Addresses(w io.Writer, instances []wire.Instance) error {
+	var t Table
+	t.Row("INSTANCE", "HOST", "STATE", "ADDRESS")
+	for i := range instances {
+		in := &instances[i]
+		t.Row(in.Address, either(in.HostName, "-"), in.State, strings.Join(in.Addresses, " "))
+	}
+	_, err := io.WriteString(w, t.String())
+	return err
+}
