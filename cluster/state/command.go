@@ -8,11 +8,17 @@ import (
 
 // Entry is one committed log entry.
 type Entry struct {
-	Index   uint64
-	Term    uint64
-	At      time.Time // the proposer's clock; see State.Time
-	Command Command
+	Index uint64
+	Term  uint64
+	At    time.Time // the proposer's clock; see State.Time
+	// ClockStepped is the proposer's word that its wall clock and its monotonic clock went apart by more
+	// than MaxClockJump since its last entry.
+	ClockStepped bool
+	Command      Command
 }
+
+// MaxClockJump is how far a clock may step, forward or back, before purges wait.
+const MaxClockJump = 10 * time.Minute
 
 // Command is one change of the record. Exactly one field is set; the encoding says which.
 type Command struct {

@@ -10,21 +10,27 @@ type Desired struct {
 	// the record itself.
 	Base *Desired
 
-	policies map[spec.Address]Effective // of hosts that differ from the fleet's
-	updates  map[spec.Address]int       // interruptions allowed at once, by block or group
+	policies map[spec.Address]Effective      // of hosts that differ from the fleet's
+	updates  map[spec.Address]int            // interruptions allowed at once, by block or group
+	members  map[spec.Address][]spec.Address // of groups, in spec order
 }
 
 // NewDesired indexes s, which must not change afterwards.
 func NewDesired(s *spec.Spec) *Desired {
-	d := &Desired{Spec: s, Index: spec.NewIndex(s), policies: hostPolicies(s), updates: map[spec.Address]int{}}
+	d := &Desired{Spec: s, Index: spec.NewIndex(s), policies: hostPolicies(s),
+		updates: map[spec.Address]int{}, members: map[spec.Address][]spec.Address{}}
 	for i := range s.Groups {
 		if g := &s.Groups[i]; g.Update != nil {
 			d.updates[g.Address] = g.Update.Interruptions()
 		}
 	}
 	for i := range s.Instances {
-		if in := &s.Instances[i]; in.Update != nil {
+		in := &s.Instances[i]
+		if in.Update != nil {
 			d.updates[in.Address.Block()] = in.Update.Interruptions()
+		}
+		if in.Group != "" {
+			d.members[in.Group] = append(d.members[in.Group], in.Address)
 		}
 	}
 	return d

@@ -44,6 +44,14 @@ func (m Map[V]) Without(key string) Map[V] {
 	return Map[V]{t}
 }
 
+// put sets key to v, or removes it.
+func (m Map[V]) put(key string, v V, present bool) Map[V] {
+	if present {
+		return m.With(key, v)
+	}
+	return m.Without(key)
+}
+
 // All yields keys and values in key order.
 func (m Map[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {
@@ -51,6 +59,16 @@ func (m Map[V]) All() iter.Seq2[string, V] {
 			return
 		}
 		m.tree.Root().Walk(func(k []byte, v V) bool { return !yield(string(k), v) })
+	}
+}
+
+// Prefix yields keys and values in key order, of the keys that begin with prefix.
+func (m Map[V]) Prefix(prefix string) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		if m.tree == nil {
+			return
+		}
+		m.tree.Root().WalkPrefix([]byte(prefix), func(k []byte, v V) bool { return !yield(string(k), v) })
 	}
 }
 

@@ -92,6 +92,17 @@ type Operation struct {
 	Ended    time.Time      `json:"ended,omitzero"`
 }
 
+// Subject is what only one operation at a time may work on: the instance, or the host of a claim.
+func (o *Operation) Subject() spec.Address {
+	if o.Instance != "" {
+		return o.Instance
+	}
+	if o.To != "" {
+		return o.To
+	}
+	return o.From
+}
+
 // OperationID is the id of the n-th operation (from 1) of the next plan of st: "<approval>-<n>".
 // Two plans made from one version of the record give the same ids, so the second is refused as
 // stale.

@@ -42,6 +42,8 @@ type State struct {
 	Lives      Map[uint32]     // incarnations used so far, by instance address
 	History    Map[*Event]     // by sequence, bounded
 	Desired    *Desired        // the revision in force, decoded; never nil after the first
+
+	index derived // kept up by Apply, rebuilt by Reindex, never stored
 }
 
 // Revision is one approved version of a stack's spec: a manifest of content-addressed chunks.
@@ -59,7 +61,7 @@ type Revision struct {
 
 // Chunk is content-addressed data, compressed, at most 256 KiB.
 type Chunk struct {
-	Digest string `json:"digest"`
+	Digest string `json:"digest"` // hex SHA-256 of Data
 	Data   []byte `json:"data"`
 }
 
