@@ -170,12 +170,16 @@ command_virsh() {
   exec virsh -c "$(host_unix_uri "$1")" "${@:2}"
 }
 
+# command_console HOST DOMAIN: the domain's name may be a part of it, as long as
+# only one serial log on the host has it.
 command_console() {
   need_host "$@"
-  local log
-  log=$(host_dir "$1")/log/qemu/${2:?which domain?}-serial.log
-  [ -e "$log" ] || die "domain $2 keeps no serial log on $1 ($log)"
-  exec tail -n +1 -F "$log"
+  local logs
+  [ -n "${2:-}" ] || die "which domain? (lab guests)"
+  logs=("$(host_dir "$1")"/log/qemu/*"$2"*-serial0.log)
+  [ -e "${logs[0]}" ] || die "$1 keeps no serial log of a domain '$2'"
+  [ ${#logs[@]} -eq 1 ] || die "'$2' fits several: $(basename -as -serial0.log "${logs[@]}" | tr '\n' ' ')"
+  exec tail -n +1 -F "${logs[0]}"
 }
 
 command_guest() {

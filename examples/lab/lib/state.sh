@@ -76,7 +76,7 @@ lab_lock() {
   local file=$LAB_ROOT/labs/.$LAB_NAME.lock
   mkdir -p "$LAB_ROOT"
   # The hosts' sockets ask nobody for a password: keep them to ourselves.
-  mkdir -p -m 700 "$LAB_ROOT/labs"
+  [ -d "$LAB_ROOT/labs" ] || mkdir -m 700 "$LAB_ROOT/labs"
   # `down` removes the file: who waited for it then holds a lock on nothing.
   until [ "$file" -ef /proc/self/fd/9 ]; do
     exec 9>"$file"
