@@ -1,0 +1,174 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// Defaults of a Look.
+const (
+	DefaultParallel = 64               // hosts looked at once
+	DefaultConnect  = 5 * time.Second  // for the first answer of a host
+	DefaultDeadline = 30 * time.Second // for all that is read of it
+)
+
+// Look says what to look at, and how.
+type Look struct {
+	Hosts   []*spec.Host
+	Pools   []spec.Pool
+	Cluster string // our id: what is stamped with another is foreign
+	// Open returns the host; it does not wait for it.
+	Open func(context.Context, *spec.Host) (hypervisor.Host, error)
+	// Recorded returns the inventory on record, to keep figures that only jitter. It may be nil.
+	Recorded func(spec.Address) *state.Inventory
+	// LastSeen returns when the host last answered; zero is never. It may be nil.
+	LastSeen func(spec.Address) time.Time
+
+	Parallel int           // 0: DefaultParallel
+	Connect  time.Duration // 0: DefaultConnect
+	Deadline time.Duration // 0: DefaultDeadline
+}
+
+// PoolPeeker is implemented by hosts that can tell the size of a pool without making it usable. A pool
+// that is not there yet has the size of the file system that it would be made on; ErrNotFound is for
+// one that EnsurePool would not make either.
+type PoolPeeker interface {
+	PeekPool(ctx context.Context, pool hypervisor.Pool) (hypervisor.PoolInfo, error)
+}
+
+// At looks at all hosts and returns what was seen at time now. It fails only when ctx ends.
+func (l Look) At(ctx context.Context, now time.Time) (*planner.Observed, error) {
+	l = l.withDefaults()
+	seen := make([]*planner.HostObservation, len(l.Hosts))
+	next := make(chan int)
+	var wait sync.WaitGroup
+	for range min(l.Parallel, len(l.Hosts)) {
+		wait.Go(func() {
+			for i := range next {
+				seen[i] = l.host(ctx, l.Hosts[i], now)
+			}
+		})
+	}
+	for i := range l.Hosts {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("look at hosts: %w", err)
+	}
+	o := &planner.Observed{At: now, Hosts: make(map[spec.Address]*planner.HostObservation, len(l.Hosts))}
+	for i, h := range l.Hosts {
+		o.Hosts[h.Address] = seen[i]
+	}
+	return o, nil
+}
+
+func (l Look) withDefaults() Look {
+	if l.Parallel <= 0 {
+		l.Parallel = max(DefaultParallel, 8*runtime.GOMAXPROCS(0))
+	}
+	if l.Connect <= 0 {
+		l.Connect = DefaultConnect
+	}
+	if l.Deadline <= 0 {
+		l.Deadline = DefaultDeadline
+	}
+	if l.Recorded == nil {
+		l.Recorded = func(spec.Address) *state.Inventory { return nil }
+	}
+	if l.LastSeen == nil {
+		l.LastSeen = func(spec.Address) time.Time { return time.Time{} }
+	}
+	return l
+}
+
+// host looks at one host.
+func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) *planner.HostObservation {
+	unreachable := func(err error) *planner.HostObservation {
+		return &planner.HostObservation{Error: err.Error(), LastSeen: l.LastSeen(h.Address)}
+	}
+	open, err := l.Open(ctx, h)
+	if err != nil {
+		return unreachable(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.Deadline)
+	defer cancel()
+	info, err := l.knock(ctx, open)
+	if err != nil {
+		return unreachable(err)
+	}
+	o := &planner.HostObservation{Reachable: true, LastSeen: now}
+	for _, part := range []func() error{
+		func() error { return l.claim(ctx, open, o) },
+		func() error { return l.domains(ctx, open, o) },
+		func() error { return l.inventory(ctx, h, open, info, o) },
+	} {
+		if err := part(); err != nil {
+			return unreachable(err)
+		}
+	}
+	return o
+}
+
+// knock waits a short while for the first answer.
+func (l Look) knock(ctx context.Context, h hypervisor.Host) (hypervisor.HostInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.Connect)
+	defer cancel()
+	return h.HostInfo(ctx)
+}
+
+func (l Look) claim(ctx context.Context, h hypervisor.Host, o *planner.HostObservation) error {
+	claim, err := h.GetClaim(ctx)
+	if errors.Is(err, hypervisor.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	o.Inventory.Owner = claim.Cluster
+	o.Claimed = l.Cluster != "" && claim.Cluster == l.Cluster
+	return nil
+}
+
+// domains lists all domains and adds up those that are not ours.
+func (l Look) domains(ctx context.Context, h hypervisor.Host, o *planner.HostObservation) error {
+	domains, err := h.ListDomains(ctx)
+	if err != nil {
+		return err
+	}
+	o.Domains = make([]planner.Domain, len(domains))
+	for i := range domains {
+		o.Domains[i] = domain(&domains[i])
+		if s := domains[i].Stamp; s == nil || s.Cluster != l.Cluster || l.Cluster == "" {
+			o.Inventory.Foreign = o.Inventory.Foreign.Plus(use(&domains[i]))
+		}
+	}
+	return nil
+}
+
+func domain(d *hypervisor.Domain) planner.Domain {
+	p := planner.Domain{
+		UUID: d.UUID, Name: d.Name, Power: planner.Power(d.Power), PauseReason: d.PauseReason,
+		Persistent: d.Persistent, Migrating: d.Migrating, VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB,
+		Disks: d.Disks, MACs: d.MACs,
+	}
+	if s := d.Stamp; s != nil {
+		p.Cluster, p.Stack, p.Address, p.Generation = s.Cluster, s.Stack, spec.Address(s.Address), s.Generation
+	}
+	return p
+}
+
+// use is what a foreign domain takes: one that is off may be started at any time, so it counts too.
+func use(d *hypervisor.Domain) state.Usage {
+	return state.Usage{VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB, Instances: 1}
+}

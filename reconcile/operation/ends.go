@@ -1,0 +1,120 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// sight looks at one end of a migration. Unread comes with why.
+func (j *Job) sight(ctx context.Context, address spec.Address, most uint64) (Sighting, error) {
+	h, err := j.host(ctx, address)
+	if err != nil {
+		return Unread, err
+	}
+	d, err := h.GetDomain(ctx, j.inst.UUID)
+	switch {
+	case errors.Is(err, hypervisor.ErrNotFound):
+		return Gone, nil
+	case err != nil:
+		return Unread, err
+	}
+	if err := j.checkStamp(d, most, address); err != nil {
+		return Strange, err
+	}
+	return sighting(d), nil
+}
+
+// migrationPause are the reasons of a pause that a migration causes, in libvirt's words.
+var migrationPause = map[string]bool{"migration": true, "postcopy": true, "postcopy-failed": true, "starting-up": true}
+
+// sighting reads a domain that is known to be ours.
+func sighting(d hypervisor.Domain) Sighting {
+	switch {
+	case d.Power == hypervisor.PowerIncoming:
+		return Arriving
+	case d.Migrating:
+		return Leaving
+	case d.Power == hypervisor.PowerPaused && migrationPause[d.PauseReason]:
+		return Halted
+	case d.Power.Active():
+		return On
+	case d.Power == hypervisor.PowerSaved:
+		return Strange
+	}
+	return Off
+}
+
+// ends looks at both ends of the migration and says what they mean.
+func (j *Job) ends(ctx context.Context) (Verdict, error) {
+	source, sourceErr := j.sight(ctx, j.op.From, j.inst.Generation)
+	dest, destErr := j.sight(ctx, j.op.To, j.inst.Generation+1)
+	j.log.Debug("looked at both ends", "source", string(source), "destination", string(dest))
+	verdict := j.world.Judge(j.op.Kind, source, dest)
+	if verdict != Freeze {
+		return verdict, nil
+	}
+	err := fmt.Errorf("%s is %s on %s and %s on %s", j.inst.Address, source, j.hostName(j.op.From), dest, j.hostName(j.op.To))
+	if cause := errors.Join(sourceErr, destErr); cause != nil {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	if source == Unread || dest == Unread {
+		return Freeze, err // silent: asked again for a while
+	}
+	return Freeze, fmt.Errorf("%w: %w", ErrFrozen, err)
+}
+
+// settle waits until nothing is under way any more and says what came of it.
+func (j *Job) settle(ctx context.Context) (Verdict, error) {
+	for {
+		var verdict Verdict
+		err := j.patiently(ctx, func() (err error) { verdict, err = j.ends(ctx); return err })
+		if err != nil {
+			return Freeze, frozenBy(err)
+		}
+		if verdict != Wait {
+			return verdict, nil
+		}
+		j.reportJob(ctx)
+		if err := j.wait(ctx, j.times.Poll); errors.Is(err, ErrAborted) {
+			j.abortMigration(ctx)
+			calm := *j
+			calm.aborted = nil
+			return calm.settle(ctx)
+		} else if err != nil {
+			return Freeze, err
+		}
+	}
+}
+
+// frozenBy makes lasting silence a reason to freeze.
+func frozenBy(err error) error {
+	if silent(err) && !errors.Is(err, ErrFrozen) {
+		return fmt.Errorf("%w: %w", ErrFrozen, err)
+	}
+	return err
+}
+
+func (j *Job) reportJob(ctx context.Context) {
+	h, err := j.host(ctx, j.op.From)
+	if err != nil {
+		return
+	}
+	if job, err := h.GetJob(ctx, j.inst.UUID); err == nil {
+		j.reportMigration(job)
+	}
+}
+
+// abortMigration asks the source to end the running migration. Whether it did is for the next look.
+func (j *Job) abortMigration(ctx context.Context) {
+	h, err := j.claimed(ctx, j.op.From)
+	if err == nil {
+		err = h.AbortMigration(ctx, j.inst.UUID)
+	}
+	if err != nil && !errors.Is(err, hypervisor.ErrState) {
+		j.log.Warn("can't abort the migration", "error", err)
+	}
+}

@@ -1,0 +1,271 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+)
+
+// liveSteps move a running guest, peer to peer, so that nothing is stranded when we die. Disks of a
+// local pool are copied by the hypervisor into overlays that are made before.
+func liveSteps() []Step {
+	return []Step{
+		{Name: "look", Does: "Read both hosts' claims and look at both ends.", Is: movable, Do: nothing},
+		{Name: "prepare", Does: "For a local pool: make the backing image, empty overlays and config drive at the destination.",
+			Is: prepared, Do: prepare, Undo: dropPrepared},
+		{Name: "migrate", Does: "Move it, with the next generation in the destination's stamp; look at both ends until it is settled.",
+			Do: migrate, Undo: backHome},
+		{Name: "moved", Does: "Read back that it is at the destination and gone from the source, and commit that.",
+			Do: arrive, Committed: true, Final: true},
+		{Name: "clean", Does: "For a local pool: delete the source's copies.", Do: cleanSource},
+	}
+}
+
+func movable(ctx context.Context, j *Job) (bool, error) {
+	if j.op.From != j.inst.Host {
+		return false, fmt.Errorf("%w: %s is on %s, not on %s", ErrInvalid, j.inst.Address, j.hostName(j.inst.Host), j.hostName(j.op.From))
+	}
+	for _, end := range []struct {
+		host hostAddress
+		most uint64
+	}{{j.op.From, j.inst.Generation}, {j.op.To, j.inst.Generation + 1}} {
+		if _, err := j.claimed(ctx, end.host); err != nil {
+			return false, err
+		}
+		if _, err := j.own(ctx, end.host, end.most); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// prepared reports that nothing is to be made at the destination: the storage is shared, or the
+// guest is on its way or there already.
+func prepared(ctx context.Context, j *Job) (bool, error) {
+	if j.inst.Pool.Shared || j.did("moved") {
+		return true, nil
+	}
+	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)
+	if err != nil || d != nil && d.Power.Active() {
+		return err == nil, err
+	}
+	s, err := j.own(ctx, j.op.From, j.inst.Generation)
+	return err == nil && s != nil && s.Migrating, err
+}
+
+func prepare(ctx context.Context, j *Job) error {
+	if err := j.prepareBacking(ctx); err != nil {
+		return err
+	}
+	source, err := j.host(ctx, j.op.From)
+	if err != nil {
+		return err
+	}
+	for _, d := range j.inst.Disks {
+		name := path.Base(d.Path)
+		if d.Role == string(hypervisor.DiskConfig) {
+			if err := j.copyVolume(ctx, name); err != nil {
+				return err
+			}
+			continue
+		}
+		v, err := source.GetVolume(ctx, j.pool(), name)
+		if err != nil {
+			return err
+		}
+		err = j.freshVolume(ctx, j.op.To, hypervisor.VolumeSpec{
+			Name: name, Format: v.Format, Bytes: v.Bytes, BackingPath: v.BackingPath, BackingFormat: j.backing.BackingFormat,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropPrepared removes the destination's files, unless the guest is there.
+func dropPrepared(ctx context.Context, j *Job) error {
+	if j.inst.Pool.Shared {
+		return nil
+	}
+	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)
+	if errors.Is(err, ErrForeign) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if d != nil {
+		return fmt.Errorf("%w: %s is still on %s", ErrFrozen, d.Name, j.hostName(j.op.To))
+	}
+	return j.dropDisks(ctx, j.op.To, j.inst.Disks)
+}
+
+// migrate acts on what both ends look like until the guest has arrived or stays.
+func migrate(ctx context.Context, j *Job) error {
+	if j.did("moved") {
+		return nil
+	}
+	var failed error
+	for tries := 0; ; {
+		verdict, err := j.settle(ctx)
+		if err != nil {
+			return err
+		}
+		switch verdict {
+		case Arrived:
+			return nil
+		case Proceed:
+			if failed != nil && (!silent(failed) || tries >= 2) {
+				return certain(failed)
+			}
+			if j.stopped() {
+				return ErrAborted
+			}
+			tries++
+			failed = j.moveLive(ctx)
+		case ResumeSource:
+			failed = errors.Join(failed, errors.New("the migration stopped half-way"))
+			err = j.act(ctx, j.op.From, j.resumeCall(ctx))
+		case ResumeDest:
+			err = j.act(ctx, j.op.To, j.resumeCall(ctx))
+		case Undo:
+			if failed == nil {
+				failed = fmt.Errorf("%s is off at %s: it can't move live", j.inst.Address, j.hostName(j.op.From))
+			}
+			return certain(failed)
+		default:
+			return fmt.Errorf("%w: verdict %q", ErrFrozen, verdict)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// certain strips a silent error of its silence: both ends were seen since.
+func certain(err error) error {
+	if silent(err) {
+		return errors.New(err.Error())
+	}
+	return err
+}
+
+func (j *Job) resumeCall(ctx context.Context) func(hypervisor.Host) error {
+	return func(h hypervisor.Host) error { return h.ResumeDomain(ctx, j.inst.UUID) }
+}
+
+// moveLive sends one migration and waits for its answer; an abort is passed on to the hypervisor.
+func (j *Job) moveLive(ctx context.Context) error {
+	req, err := j.migrateRequest()
+	if err != nil {
+		return err
+	}
+	h, err := j.claimed(ctx, j.op.From)
+	if err != nil {
+		return err
+	}
+	if err := j.leads(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-j.aborted:
+			j.world.abort(ctx, h, j.inst.UUID, j.log)
+		case <-done:
+		}
+	}()
+	return h.Migrate(ctx, j.inst.UUID, req, j.reportMigration)
+}
+
+func (j *Job) migrateRequest() (hypervisor.MigrateRequest, error) {
+	target, err := j.world.Hosts.Target(j.op.To)
+	if err != nil {
+		return hypervisor.MigrateRequest{}, err
+	}
+	moved := j.movedRecord()
+	stamp, err := j.stamp(&moved)
+	if err != nil {
+		return hypervisor.MigrateRequest{}, err
+	}
+	nics, err := j.nics(&moved, j.op.To)
+	if err != nil {
+		return hypervisor.MigrateRequest{}, err
+	}
+	limits := j.desired.Spec.Migration
+	req := hypervisor.MigrateRequest{
+		Dest: target, Stamp: stamp, SharedStorage: j.inst.Pool.Shared, NICs: nics,
+		BandwidthMiBps: limits.BandwidthMiBps, MaxDowntimeMs: limits.MaxDowntimeMs,
+	}
+	if !j.inst.Pool.Shared {
+		for _, d := range j.disks(hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap) {
+			req.CopyDisks = append(req.CopyDisks, d.Path)
+		}
+	}
+	return req, nil
+}
+
+func (j *Job) reportMigration(job hypervisor.Job) {
+	j.report(planner.Progress{Step: "migrating", Done: job.BytesDone, Total: job.BytesTotal, Rate: job.BytesPerSecond})
+}
+
+// movedRecord is the instance's record once it has moved.
+func (j *Job) movedRecord() state.Instance {
+	moved := *j.inst
+	moved.Host = j.op.To
+	moved.Generation++
+	return moved
+}
+
+// backHome undoes a migration: the guest must be at the source, and what is at the destination goes.
+func backHome(ctx context.Context, j *Job) error {
+	verdict, err := j.settle(ctx)
+	if err != nil {
+		return err
+	}
+	switch verdict {
+	case ResumeSource:
+		if err := j.act(ctx, j.op.From, j.resumeCall(ctx)); err != nil {
+			return err
+		}
+	case Proceed, Undo:
+	default:
+		return fmt.Errorf("%w: undoing finds it %s", ErrFrozen, verdict)
+	}
+	return j.remove(ctx, j.op.To, j.inst.Generation+1)
+}
+
+// arrive reads back that the guest is at the destination only. A definition that the source kept
+// goes: it would be a second place to start it from.
+func arrive(ctx context.Context, j *Job) error {
+	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)
+	if err != nil {
+		return err
+	}
+	if d == nil || d.Stamp.Generation != j.inst.Generation+1 {
+		return fmt.Errorf("%w: %s is not on %s after its migration", ErrFrozen, j.inst.Address, j.hostName(j.op.To))
+	}
+	source, err := j.own(ctx, j.op.From, j.inst.Generation)
+	if err != nil || source == nil {
+		return err
+	}
+	if source.Power.Active() {
+		return fmt.Errorf("%w: %s is %s on %s after its migration to %s", ErrFrozen, j.inst.Address, source.Power,
+			j.hostName(j.op.From), j.hostName(j.op.To))
+	}
+	return j.undefine(ctx, j.op.From)
+}
+
+func cleanSource(ctx context.Context, j *Job) error {
+	if j.inst.Pool.Shared {
+		return nil
+	}
+	return j.dropDisks(ctx, j.op.From, j.inst.Disks)
+}

@@ -1,0 +1,133 @@
+package operation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/spec"
+)
+
+const mib = 1 << 20
+
+// diskName returns the file name of an instance's disk. It is only used to make one: from then on
+// the recorded path counts.
+func diskName(uuid string, role hypervisor.DiskRole, n int, ext string) string {
+	return "np-" + uuid + "-" + string(role) + "-" + strconv.Itoa(n) + "." + ext
+}
+
+// newDisk returns the record of a disk to make.
+func (j *Job) newDisk(role hypervisor.DiskRole, format, ext string, bytes int64) state.Disk {
+	name := diskName(j.inst.UUID, role, 0, ext)
+	return state.Disk{Role: string(role), Path: path.Join(j.inst.Pool.Path, name), Format: format, Bytes: bytes}
+}
+
+// ensureVolume makes an empty volume or overlay in the instance's pool. One that an earlier run left
+// half made is made again: it can't be in use, for the caller has seen that the domain is off.
+func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervisor.VolumeSpec) error {
+	h, err := j.claimed(ctx, address)
+	if err != nil {
+		return err
+	}
+	have, err := h.GetVolume(ctx, j.pool(), v.Name)
+	switch {
+	case err == nil && have.BackingPath == v.BackingPath && have.Bytes == v.Bytes:
+		return nil
+	case err == nil:
+		if err := j.dropVolume(ctx, address, v.Name); err != nil {
+			return err
+		}
+	case !errors.Is(err, hypervisor.ErrNotFound):
+		return err
+	}
+	_, err = h.CreateVolume(ctx, j.pool(), v)
+	return err
+}
+
+// dropVolume deletes a volume of the instance's pool and reads back that it is gone. It refuses while
+// a domain on that host uses the file.
+func (j *Job) dropVolume(ctx context.Context, address spec.Address, name string) error {
+	h, err := j.claimed(ctx, address)
+	if err != nil {
+		return err
+	}
+	if err := j.unused(ctx, h, name); err != nil {
+		return err
+	}
+	err = h.DeleteVolume(ctx, j.pool(), name)
+	if err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+		return err
+	}
+	if _, err := h.GetVolume(ctx, j.pool(), name); !errors.Is(err, hypervisor.ErrNotFound) {
+		if err == nil {
+			err = fmt.Errorf("volume %s is still there after its deletion", name)
+		}
+		return err
+	}
+	return nil
+}
+
+// unused refuses when the instance's domain is active on that host and has the disk.
+func (j *Job) unused(ctx context.Context, h hypervisor.Host, name string) error {
+	d, err := h.GetDomain(ctx, j.inst.UUID)
+	if errors.Is(err, hypervisor.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, disk := range d.Disks {
+		if path.Base(disk) == name && d.Power.Active() {
+			return fmt.Errorf("%w: disk %s is in use by %s", ErrFrozen, name, d.Name)
+		}
+	}
+	return nil
+}
+
+// hasVolumes reports whether every recorded disk of these roles exists on a host.
+func (j *Job) hasVolumes(ctx context.Context, address spec.Address, roles ...hypervisor.DiskRole) (bool, error) {
+	h, err := j.host(ctx, address)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range j.disks(roles...) {
+		_, err := h.GetVolume(ctx, j.pool(), path.Base(d.Path))
+		if errors.Is(err, hypervisor.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// disks returns the recorded disks of these roles, all when none is given.
+func (j *Job) disks(roles ...hypervisor.DiskRole) []state.Disk {
+	var disks []state.Disk
+	for _, d := range j.inst.Disks {
+		for _, role := range roles {
+			if d.Role == string(role) {
+				disks = append(disks, d)
+			}
+		}
+		if len(roles) == 0 {
+			disks = append(disks, d)
+		}
+	}
+	return disks
+}
+
+// dropDisks deletes recorded disks on a host.
+func (j *Job) dropDisks(ctx context.Context, address spec.Address, disks []state.Disk) error {
+	for _, d := range disks {
+		if err := j.dropVolume(ctx, address, path.Base(d.Path)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
