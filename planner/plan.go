@@ -2,6 +2,7 @@ package planner
 
 import (
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner/placement"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -17,6 +18,7 @@ type Plan struct {
 
 	Operations []state.Operation // what Approve commits: new pending ones, in order
 	Cancel     []string          // pending operations that became wrong and are to be withdrawn first
+	Freeze     []state.Freeze    // instances whose place can't be known, to be recorded at once
 	Digest     string            // over Operations and Cancel without their explanations
 }
 
@@ -57,6 +59,8 @@ const (
 	ActForget      ChangeAction = "forget"
 	ActMove        ChangeAction = "rename"   // a moved block: only the address changes
 	ActContinue    ChangeAction = "continue" // an approved operation that is not finished yet
+	ActClaim       ChangeAction = "claim"    // of a host
+	ActUnclaim     ChangeAction = "unclaim"  // of a host that left the spec
 )
 
 // AttributeChange is one attribute that differs.
@@ -65,51 +69,15 @@ type AttributeChange struct {
 	Old, New string
 }
 
-// Placement explains where an instance goes.
-type Placement struct {
-	Host       spec.Address // "" when nowhere
-	Weight     float64
-	Candidates int         // hosts looked at
-	Rejections []Rejection // per filter, in filter order
-	Nearest    *Nearest
-	Ranked     []RankedHost // only in explanations
-}
-
-// Rejection counts the hosts that one filter removed.
-type Rejection struct {
-	Filter  string
-	Hosts   int
-	Example string       // one host and its sentence
-	Reasons []HostReason // every host, only in explanations
-}
-
-// HostReason is why a filter removed a host.
-type HostReason struct {
-	Host    spec.Address
-	Message string // "ram: wants 4096 MiB, 2048 of 6144 left at ratio 1.5"
-}
-
-// Nearest is the host that came closest: rejected by the last filter, lacking least.
-type Nearest struct {
-	Host    spec.Address
-	Filter  string
-	Message string
-}
-
-// RankedHost is a host that passed, with its weight in parts.
-type RankedHost struct {
-	Host   spec.Address
-	Weight float64
-	Parts  []WeightPart
-}
-
-// WeightPart is one weigher's share of a weight.
-type WeightPart struct {
-	Weigher    string
-	Raw        float64
-	Normalized float64
-	Multiplier float64
-}
+// What placement says of a host or of where an instance goes.
+type (
+	Placement  = placement.Placement
+	Rejection  = placement.Rejection
+	HostReason = placement.HostReason
+	Nearest    = placement.Nearest
+	RankedHost = placement.RankedHost
+	WeightPart = placement.WeightPart
+)
 
 // Unplaced is an instance that can't be put where it should be.
 type Unplaced struct {

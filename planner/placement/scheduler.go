@@ -45,6 +45,11 @@ func New(s spec.Scheduler) *Scheduler {
 	return x
 }
 
+// Uses reports whether a filter is in force.
+func (s *Scheduler) Uses(filter string) bool {
+	return slices.ContainsFunc(s.filters, func(f Filter) bool { return f.Name == filter })
+}
+
 // applicable returns the weighers that have something to say about r.
 func (s *Scheduler) applicable(r *Request) []Weigher {
 	var ws []Weigher

@@ -1,0 +1,57 @@
+package planner
+
+import (
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner/placement"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// buildFleet makes the picture that placement works on: hosts with what is taken of them now.
+func (c *computation) buildFleet() {
+	c.fleet = c.newFleet()
+	c.policy = placement.New(c.spec.Scheduler)
+	c.pick = placement.NewIndex(c.policy, c.fleet)
+}
+
+// newFleet returns the fleet as it is now: every instance where it is recorded, running migrations at
+// both ends, foreign domains counted.
+func (c *computation) newFleet() *placement.Fleet {
+	aggregates := map[spec.Address][]*spec.Aggregate{}
+	for i := range c.spec.Aggregates {
+		a := &c.spec.Aggregates[i]
+		for _, h := range a.Hosts {
+			aggregates[h] = append(aggregates[h], a)
+		}
+	}
+	used := state.UsageOf(c.st)
+	hosts := make([]*placement.Host, len(c.hosts))
+	taken := make([]state.Usage, len(c.hosts))
+	for i, h := range c.hosts {
+		hosts[i] = c.candidate(h, aggregates[h.address()])
+		taken[i] = used[h.address()].Plus(h.inventory().Foreign)
+	}
+	f := placement.NewFleet(hosts, taken)
+	for _, in := range c.st.Instances.All() {
+		if h := c.hostAt[in.Host]; h != nil {
+			f.Join(h.ordinal, c.occupant(in))
+		}
+	}
+	for _, op := range c.st.Operations.All() {
+		if op.Action != state.Migrate || op.Phase != state.RunningOp && op.Phase != state.Revoking {
+			continue
+		}
+		if in, ok := c.st.Instances.Get(string(op.Instance)); ok && c.hostAt[op.To] != nil {
+			f.Join(c.hostAt[op.To].ordinal, c.occupant(in))
+		}
+	}
+	return f
+}
+
+// occupant is what a recorded instance takes of a host. Its group is the one wanted now.
+func (c *computation) occupant(in *state.Instance) placement.Occupant {
+	o := placement.Occupant{Instance: in.Address, Size: in.Size}
+	if want := c.index.Instances[in.Address]; want != nil {
+		o.Group = want.Group
+	}
+	return o
+}

@@ -1,0 +1,218 @@
+package planner
+
+import (
+	"slices"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner/placement"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// order makes a graph of the jobs: what frees room comes before what needs it, so that no
+// intermediate step overcommits a host or breaks a group's policy.
+//
+// Placement made sure that everything fits once all is done. So a host needs care only when it has
+// both arrivals and departures, and its arrivals don't all fit while nobody has left. For those
+// hosts the jobs are carried out here, in a fleet as it is now, one after the other whenever one fits;
+// what an arrival had to wait for becomes its After. What never fits is a circle: a hop over a third
+// host may break it, else it is reported and left out.
+func (c *computation) order() {
+	c.chain()
+	o := &ordering{computation: c, now: c.newFleet(), tight: map[int]*tightHost{}}
+	o.findTight()
+	if len(o.tight) > 0 {
+		o.carryOut()
+	}
+	c.sortJobs()
+}
+
+// chain puts the jobs of one instance one after the other: put the record right, then restore, then
+// move, then change the power.
+func (c *computation) chain() {
+	last := map[spec.Address]*job{}
+	for rank := range 4 {
+		for _, j := range c.jobs {
+			if j.existing || j.op.Instance == "" || rankOf(j) != rank {
+				continue
+			}
+			if before := last[j.op.Instance]; before != nil && !slices.Contains(j.after, before) {
+				j.after = append(j.after, before)
+				if before.to >= 0 && j.op.Action != state.Migrate {
+					j.op.From = "" // where that one ends up: it may be sent elsewhere when it fails
+				}
+			}
+			last[j.op.Instance] = j
+		}
+	}
+}
+
+func rankOf(j *job) int {
+	switch {
+	case j.op.Action == state.Create, j.op.Action == state.Redefine:
+		return 0
+	case j.op.Action == state.Rebuild:
+		return 1
+	case j.op.Action == state.Migrate:
+		return 2
+	}
+	return 3
+}
+
+// ordering carries the jobs out in a fleet as it is now.
+type ordering struct {
+	*computation
+	now   *placement.Fleet
+	tight map[int]*tightHost
+	done  map[*job]bool
+}
+
+// tightHost is a host whose arrivals don't all fit before somebody left.
+type tightHost struct {
+	left    []*job // departures carried out, in order
+	arrived []*job
+	circles bool // a departure goes to a tight host too: arrivals keep their order here
+}
+
+// findTight finds the hosts where order matters.
+func (o *ordering) findTight() {
+	arrivals, departures := map[int][]*job{}, map[int]bool{}
+	for _, j := range o.jobs {
+		if at := o.arrives(j); at >= 0 {
+			arrivals[at] = append(arrivals[at], j)
+		}
+		if j.from >= 0 {
+			departures[j.from] = true
+		}
+	}
+	trial := o.newTrial()
+	for at := range o.hosts {
+		if !departures[at] {
+			continue
+		}
+		for _, j := range arrivals[at] {
+			if o.fits(trial, at, j.occupant) {
+				trial.Put(at, j.occupant)
+			} else {
+				o.tight[at] = &tightHost{}
+			}
+		}
+	}
+	for _, j := range o.jobs {
+		if t := o.tight[j.from]; t != nil && o.tight[j.to] != nil {
+			t.circles = true
+		}
+	}
+}
+
+// newTrial is a fleet as it is now, to try things on.
+func (o *ordering) newTrial() *placement.Fleet { return o.newFleet() }
+
+// arrives returns the host that a job takes room on, -1 when it takes none or has it already.
+func (o *ordering) arrives(j *job) int {
+	if j.existing && j.op.Phase != state.Pending {
+		return -1
+	}
+	return j.to
+}
+
+// fits reports whether the host takes the occupant now, by room and by group.
+func (o *ordering) fits(f *placement.Fleet, at int, occ placement.Occupant) bool {
+	h := f.Hosts[at]
+	if lack := h.Limits.Fits(occ.Size, h.Used()); lack != nil && (lack.Filter != "num_instances" || o.policy.Uses(lack.Filter)) {
+		return false
+	}
+	g := o.index.Groups[occ.Group]
+	return g == nil || g.Policy != spec.AntiAffinity || f.Members(g.Address, at) < max(1, g.MaxServerPerHost)
+}
+
+// carryOut runs the jobs in the fleet as it is now until none is left or none can go on.
+func (o *ordering) carryOut() {
+	o.done = map[*job]bool{}
+	left := slices.Clone(o.jobs)
+	slices.SortStableFunc(left, func(a, b *job) int { return urgency(a) - urgency(b) })
+	for len(left) > 0 {
+		var blocked []*job
+		for _, j := range left {
+			if !o.step(j) {
+				blocked = append(blocked, j)
+			}
+		}
+		if len(blocked) == len(left) && !o.hop(blocked) {
+			o.giveUp(blocked)
+			return
+		}
+		left = blocked
+	}
+}
+
+// urgency: what frees room goes first.
+func urgency(j *job) int {
+	switch {
+	case j.existing:
+		return 0
+	case j.op.Action == state.Terminate:
+		return 1
+	case j.op.Action == state.Migrate:
+		return 2
+	}
+	return 3
+}
+
+// step carries out a job if it can start now.
+func (o *ordering) step(j *job) bool {
+	for _, before := range j.after {
+		if !o.done[before] {
+			return false
+		}
+	}
+	if at := o.arrives(j); at >= 0 {
+		if !o.fits(o.now, at, j.occupant) {
+			return false
+		}
+		o.wait(j, at)
+		o.now.Put(at, j.occupant)
+	}
+	if j.from >= 0 {
+		o.now.Remove(j.from, j.occupant)
+		if t := o.tight[j.from]; t != nil {
+			t.left = append(t.left, j)
+		}
+	}
+	o.done[j] = true
+	return true
+}
+
+// wait makes an arrival at a tight host come after the departures without which it would not fit.
+func (o *ordering) wait(j *job, at int) {
+	t := o.tight[at]
+	if t == nil {
+		return
+	}
+	var back []*job
+	for i := len(t.left) - 1; i >= 0 && o.fits(o.now, at, j.occupant); i-- {
+		o.now.Put(at, t.left[i].occupant)
+		back = append(back, t.left[i])
+	}
+	needed := len(t.left) - len(back)
+	if !o.fits(o.now, at, j.occupant) {
+		needed++
+	}
+	for _, d := range back {
+		o.now.Remove(at, d.occupant)
+	}
+	for _, d := range t.left[:min(needed, len(t.left))] {
+		o.comeAfter(j, d)
+	}
+	if t.circles {
+		for _, a := range t.arrived {
+			o.comeAfter(j, a)
+		}
+	}
+	t.arrived = append(t.arrived, j)
+}
+
+func (o *ordering) comeAfter(j, before *job) {
+	if j != before && !slices.Contains(j.after, before) {
+		j.after = append(j.after, before)
+	}
+}

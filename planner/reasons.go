@@ -1,0 +1,67 @@
+package planner
+
+// The codes of reasons: why something happens to an instance or host, or why it doesn't. A code is
+// for programs and never changes its meaning; the message beside it is for people.
+const (
+	ReasonNew           = "new"            // in the spec, not in the record
+	ReasonRemoved       = "removed"        // in the record, no longer in the spec
+	ReasonForgotten     = "forgotten"      // removed { destroy = false }
+	ReasonDestroy       = "destroy"        // destroy was asked for
+	ReasonMoved         = "moved"          // a moved block gives it a new address
+	ReasonStateChanged  = "state-changed"  // the spec wants another state
+	ReasonHostDrain     = "host-drain"     // its host is draining
+	ReasonZoneChanged   = "zone-changed"   // its host isn't in the zone that is wanted now
+	ReasonPinChanged    = "pin-changed"    // it is pinned to another host now
+	ReasonGroupPolicy   = "group-policy"   // its host breaks the policy of its group now
+	ReasonHop           = "hop"            // it makes room for a swap that has no other way
+	ReasonFoundStopped  = "found-stopped"  // drift: the domain is off
+	ReasonFoundCrashed  = "found-crashed"  // drift: the guest crashed
+	ReasonFoundPaused   = "found-paused"   // drift: its vCPUs are stopped
+	ReasonFoundSaved    = "found-saved"    // drift: its memory is saved and it is off
+	ReasonFoundRunning  = "found-running"  // drift: it runs and should not
+	ReasonFoundMissing  = "found-missing"  // drift: the domain is gone
+	ReasonFoundChanged  = "found-changed"  // drift: the domain was redefined
+	ReasonUnclaimedHost = "unclaimed-host" // a host of the spec that nobody owns
+	ReasonHostRemoved   = "host-removed"   // an empty host left the spec
+	ReasonApproved      = "approved"       // decided before, not finished yet
+)
+
+// The codes of what stays as it is: in Unplaced.Reason, Errors and Warnings.
+const (
+	CodeNoValidHost     = "no-valid-host"     // every host was rejected by a filter
+	CodeDrainRefused    = "drain-refused"     // a host can't be emptied, so nothing of it moves
+	CodeDrainPartial    = "drain-partial"     // a host can't be emptied; what fits elsewhere moves
+	CodeStays           = "stays"             // it could leave, but its host can't be emptied
+	CodeSaved           = "saved"             // its memory is saved on its host, so it can't leave
+	CodeNoOrder         = "no-order"          // there is no order of steps without overcommitting a host
+	CodeUnsupported     = "unsupported"       // comes with the lifecycle
+	CodeTransition      = "transition"        // its state doesn't allow that
+	CodeLocked          = "locked"            // instance is locked
+	CodePreventDestroy  = "prevent-destroy"   // lifecycle.prevent_destroy
+	CodeMovedTwice      = "moved-twice"       // two instances would get one address
+	CodeLikelyRename    = "likely-rename"     // a removed and a created block with equal bodies
+	CodeHostHoldsGuests = "host-holds-guests" // a host left the spec with instances on it
+	CodeHostUnreachable = "host-unreachable"  // a host doesn't answer
+	CodeHostUnseen      = "host-unseen"       // nobody looked at the host yet
+	CodeHostVerdict     = "host-verdict"      // a host can't be used
+	CodeHostForeign     = "host-foreign"      // another cluster claimed the host
+	CodeHostTwin        = "host-twin"         // two hosts have one UUID: they are one machine
+	CodeFenced          = "fenced"            // instances on a fenced host
+	CodeFrozen          = "frozen"            // it can't be known where it runs
+	CodeElsewhere       = "elsewhere"         // the domain is on another host than recorded
+	CodeTwice           = "twice"             // the domain runs on two hosts
+	CodeBehind          = "behind"            // a host has seen a later record than ours
+	CodeUnknownDomain   = "unknown-domain"    // our stamp, but not in the record
+	CodeOtherCluster    = "other-cluster"     // a wanted address is stamped by another cluster
+	CodeNameTaken       = "name-taken"        // a domain that isn't ours has the name
+	CodeStaleCopy       = "stale-copy"        // an old definition is left on another host
+	CodeNoAddress       = "no-address"        // an allocation pool is exhausted
+	CodeAddressTaken    = "address-taken"     // a fixed_ip that something else has
+	CodeGroupImpossible = "group-impossible"  // a group that its hosts can't meet
+	CodeIOError         = "io-error"          // paused by an I/O error
+	CodeMigrating       = "migrating"         // a migration that we did not start
+	CodeMissing         = "missing"           // gone, and it can't be known that it isn't elsewhere
+	CodeFirstBoot       = "first-boot"        // a change that a guest reads at its first boot only
+	CodeFailedBefore    = "failed-before"     // its last operation failed
+	CodeEmptyFleet      = "empty-fleet"       // instances, but no host
+)

@@ -1,0 +1,153 @@
+package planner
+
+import (
+	"slices"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// Propose returns st as if proposed were approved: what Compute previews, and what the leader computes
+// again before it commits. What is approved is Desired.Spec of the result, not proposed itself: the
+// options and moves that nobody had to write are worked into it.
+func Propose(st state.State, proposed *spec.Spec, o Options) state.State {
+	base := st.Desired
+	if base == nil {
+		base = state.NewDesired(&spec.Spec{})
+	}
+	switch {
+	case o.Destroy:
+		proposed = DestroySpec(base.Spec, o.Target, o.Exclude)
+	case len(o.Target) > 0 || len(o.Exclude) > 0:
+		proposed = TargetSpec(base.Spec, proposed, o.Target, o.Exclude)
+	}
+	if moves := impliedMoves(st, proposed); len(moves) > 0 {
+		with := *proposed
+		with.Moved = append(slices.Clip(proposed.Moved), moves...)
+		proposed = &with
+	}
+	st = st.Propose(proposed)
+	st.Desired.Base = base
+	return st
+}
+
+// chosen reports whether an address was asked for: named itself, or by its block; all are when only
+// exclusions are given.
+func chosen(a spec.Address, target, exclude []spec.Address) bool {
+	named := func(list []spec.Address) bool {
+		return slices.Contains(list, a) || slices.Contains(list, a.Block())
+	}
+	return (len(target) == 0 || named(target)) && !named(exclude)
+}
+
+// TargetSpec returns base with only the chosen addresses replaced by what proposed says of them, and
+// with whatever else of proposed these need: blocks that they name and that base doesn't have. The
+// order is proposed's, with what only base has at the end.
+func TargetSpec(base, proposed *spec.Spec, target, exclude []spec.Address) *spec.Spec {
+	s := *base
+	if s.Fleet == "" {
+		s.Fleet, s.Stack = proposed.Fleet, proposed.Stack
+	}
+	pick := func(a spec.Address) bool { return chosen(a, target, exclude) }
+	s.Instances = merge(base.Instances, proposed.Instances, func(b *spec.Instance) spec.Address { return b.Address }, pick)
+	need := needed(s.Instances, target)
+	with := func(a spec.Address) bool { return pick(a) || need[a] && !has(base, a) }
+	s.Zones = merge(base.Zones, proposed.Zones, func(b *spec.Zone) spec.Address { return b.Address }, with)
+	s.Hosts = merge(base.Hosts, proposed.Hosts, func(b *spec.Host) spec.Address { return b.Address }, with)
+	s.Aggregates = merge(base.Aggregates, proposed.Aggregates, func(b *spec.Aggregate) spec.Address { return b.Address }, with)
+	s.Pools = merge(base.Pools, proposed.Pools, func(b *spec.Pool) spec.Address { return b.Address }, with)
+	s.Flavors = merge(base.Flavors, proposed.Flavors, func(b *spec.Flavor) spec.Address { return b.Address }, with)
+	s.Images = merge(base.Images, proposed.Images, func(b *spec.Image) spec.Address { return b.Address }, with)
+	s.Networks = merge(base.Networks, proposed.Networks, func(b *spec.Network) spec.Address { return b.Address }, with)
+	s.Groups = merge(base.Groups, proposed.Groups, func(b *spec.ServerGroup) spec.Address { return b.Address }, with)
+	s.Keypairs = merge(base.Keypairs, proposed.Keypairs, func(b *spec.Keypair) spec.Address { return b.Address }, with)
+	s.Moved = keep(proposed.Moved, func(m *spec.Moved) bool { return pick(m.To) || pick(m.From) })
+	s.Removed = keep(proposed.Removed, func(r *spec.Removed) bool { return pick(r.From) })
+	if len(target) == 0 || len(base.Hosts) == 0 {
+		s.Scheduler, s.Migration = proposed.Scheduler, proposed.Migration
+	}
+	return &s
+}
+
+// merge takes chosen blocks from proposed and the others from base.
+func merge[T any](base, proposed []T, address func(*T) spec.Address, pick func(spec.Address) bool) []T {
+	was := make(map[spec.Address]*T, len(base))
+	for i := range base {
+		was[address(&base[i])] = &base[i]
+	}
+	var out []T
+	for i := range proposed {
+		a := address(&proposed[i])
+		switch old := was[a]; {
+		case pick(a):
+			out = append(out, proposed[i])
+		case old != nil:
+			out = append(out, *old)
+		}
+		delete(was, a)
+	}
+	for i := range base {
+		a := address(&base[i])
+		if was[a] != nil && !pick(a) {
+			out = append(out, base[i])
+		}
+	}
+	return out
+}
+
+func keep[T any](all []T, want func(*T) bool) []T {
+	var out []T
+	for i := range all {
+		if want(&all[i]) {
+			out = append(out, all[i])
+		}
+	}
+	return out
+}
+
+// needed are the addresses that instances name. A first target needs hosts to go to.
+func needed(instances []spec.Instance, target []spec.Address) map[spec.Address]bool {
+	need := map[spec.Address]bool{}
+	for i := range instances {
+		in := &instances[i]
+		for _, a := range []spec.Address{in.Flavor, in.Image, in.Pool, in.Zone, in.Host, in.Group, in.Keypair} {
+			need[a] = true
+		}
+		for _, n := range in.NICs {
+			need[n.Network] = true
+		}
+	}
+	return need
+}
+
+// has reports whether s has a block of that address.
+func has(s *spec.Spec, a spec.Address) bool {
+	index := spec.NewIndex(s)
+	switch a.Kind() {
+	case "zone":
+		return index.Zones[a] != nil
+	case "host":
+		return index.Hosts[a] != nil
+	case "pool":
+		return index.Pools[a] != nil
+	case "flavor":
+		return index.Flavors[a] != nil
+	case "image":
+		return index.Images[a] != nil
+	case "network":
+		return index.Networks[a] != nil
+	case "server_group":
+		return index.Groups[a] != nil
+	case "keypair":
+		return index.Keypairs[a] != nil
+	}
+	return false
+}
+
+// DestroySpec returns base without the chosen instances. Hosts stay: their claims are given back when
+// their blocks are removed.
+func DestroySpec(base *spec.Spec, target, exclude []spec.Address) *spec.Spec {
+	s := *base
+	s.Instances = keep(base.Instances, func(in *spec.Instance) bool { return !chosen(in.Address, target, exclude) })
+	return &s
+}

@@ -1,0 +1,143 @@
+package planner
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/novaplan/novaplan/spec"
+)
+
+// unsupported names every difference that takes a restart, resize or rebuild: these come with the
+// lifecycle, and until then the guest stays as it is and the plan says so each time.
+func (c *computation) unsupported(r *record) {
+	var diffs []AttributeChange
+	diffs = append(diffs, c.sizeChange(r)...)
+	diffs = append(diffs, c.imageChange(r)...)
+	diffs = append(diffs, c.poolChange(r)...)
+	diffs = append(diffs, c.nicChange(r)...)
+	if len(diffs) > 0 {
+		var parts []string
+		for _, d := range diffs {
+			parts = append(parts, fmt.Sprintf("%s %s -> %s", d.Name, d.Old, d.New))
+		}
+		what := strings.Join(parts, ", ")
+		if !c.refuseLocked(r, r.want.Locked, what) {
+			c.fail(Message{Code: CodeUnsupported, Address: r.address(), Source: r.source(),
+				Summary: fmt.Sprintf("%s: %s: comes with the lifecycle", r.address(), what),
+				Detail: []string{"The guest stays as it was built. Take the change back, list it in lifecycle.ignore_changes,",
+					"or remove the instance and add it under another name."}})
+		}
+	}
+	c.firstBootChange(r)
+}
+
+func ignores(in *spec.Instance, name string) bool {
+	return slices.Contains(in.Lifecycle.IgnoreChanges, name) || slices.Contains(in.Lifecycle.IgnoreChanges, "all")
+}
+
+func (c *computation) sizeChange(r *record) []AttributeChange {
+	flavor := c.index.Flavors[r.want.Flavor]
+	if flavor == nil || ignores(r.want, "flavor") {
+		return nil
+	}
+	var diffs []AttributeChange
+	have, want := r.have.Size, c.size(r.want)
+	add := func(name string, old, now int64, unit string) {
+		if old != now {
+			diffs = append(diffs, AttributeChange{name, fmt.Sprint(old), fmt.Sprint(now) + unit})
+		}
+	}
+	add("vcpus", int64(have.VCPUs), int64(want.VCPUs), "")
+	add("ram", have.MemoryMiB, want.MemoryMiB, " MiB")
+	if flavor.Disk > 0 {
+		add("disk", have.DiskMiB, want.DiskMiB, " MiB")
+	}
+	add("ephemeral", have.EphemeralMiB, want.EphemeralMiB, " MiB")
+	add("swap", have.SwapMiB, want.SwapMiB, " MiB")
+	if was := r.have.Flavor; len(diffs) > 0 && was != r.want.Flavor {
+		diffs = append([]AttributeChange{{"flavor", was.Short(), r.want.Flavor.Short()}}, diffs...)
+	}
+	return diffs
+}
+
+func (c *computation) imageChange(r *record) []AttributeChange {
+	if ignores(r.want, "image") {
+		return nil
+	}
+	was, image := r.have.Image, c.index.Images[r.want.Image]
+	if was != r.want.Image {
+		return []AttributeChange{{"image", was.Short(), r.want.Image.Short()}}
+	}
+	if image != nil && sameAlgorithm(r.have.ImageDigest, image.Checksum) && r.have.ImageDigest != image.Checksum {
+		return []AttributeChange{{"image content", shortDigest(r.have.ImageDigest), shortDigest(image.Checksum)}}
+	}
+	return nil
+}
+
+func sameAlgorithm(a, b string) bool {
+	x, _, okX := strings.Cut(a, ":")
+	y, _, okY := strings.Cut(b, ":")
+	return okX && okY && x == y
+}
+
+func shortDigest(d string) string {
+	if head, sum, ok := strings.Cut(d, ":"); ok && len(sum) > 12 {
+		return head + ":" + sum[:12]
+	}
+	return d
+}
+
+func (c *computation) poolChange(r *record) []AttributeChange {
+	want := c.pool(r.want)
+	if ignores(r.want, "pool") || want.Path == "" || want.Path == r.have.Pool.Path {
+		return nil
+	}
+	return []AttributeChange{{"pool", r.have.Pool.Path, want.Path}}
+}
+
+func (c *computation) nicChange(r *record) []AttributeChange {
+	have, want := r.have.NICs, r.want.NICs
+	if ignores(r.want, "nic") {
+		return nil
+	}
+	if len(have) != len(want) {
+		return []AttributeChange{{"nics", fmt.Sprint(len(have)), fmt.Sprint(len(want))}}
+	}
+	var diffs []AttributeChange
+	for i, n := range want {
+		was := have[i].Network
+		switch {
+		case was != n.Network:
+			diffs = append(diffs, AttributeChange{nicName(n, i) + " network", was.Short(), n.Network.Short()})
+		case n.FixedIP != "" && n.FixedIP != have[i].IP:
+			diffs = append(diffs, AttributeChange{nicName(n, i) + " fixed_ip", have[i].IP, n.FixedIP})
+		case n.MAC != "" && !strings.EqualFold(n.MAC, have[i].MAC):
+			diffs = append(diffs, AttributeChange{nicName(n, i) + " mac", have[i].MAC, n.MAC})
+		}
+	}
+	return diffs
+}
+
+// firstBootChange says of user data, metadata and keys that a guest read them when it first booted.
+func (c *computation) firstBootChange(r *record) {
+	var names []string
+	if h := r.want.UserData.HMAC; len(h) > 0 && len(r.have.UserData) > 0 && !slices.Equal(h, r.have.UserData) && !ignores(r.want, "user_data") {
+		names = append(names, "user_data")
+	}
+	if was := c.base().Index.Instances[r.have.Address]; was != nil && was != r.want {
+		if !maps.Equal(was.Metadata, r.want.Metadata) && !ignores(r.want, "metadata") {
+			names = append(names, "metadata")
+		}
+		if was.Keypair != r.want.Keypair && !ignores(r.want, "keypair") {
+			names = append(names, "keypair")
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	c.warn(Message{Code: CodeFirstBoot, Address: r.address(), Source: r.source(),
+		Summary: fmt.Sprintf("%s: %s changed, which a guest reads at its first boot only", r.address(), strings.Join(names, ", ")),
+		Detail:  []string{"The running guest doesn't see it; its config drive is made anew with a rebuild, which comes with the lifecycle."}})
+}
