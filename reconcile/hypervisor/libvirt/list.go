@@ -166,20 +166,21 @@ func (h *host) describe(ctx context.Context, dom golibvirt.Domain, state domainS
 	return one, h.describeJob(ctx, dom, state, one)
 }
 
-// describeJob tells a guest that is being migrated from one that just runs or is paused.
+// describeJob tells a guest that is being migrated from one that just runs or is paused. libvirt tells an
+// incoming one by refusing to say how far it is.
 func (h *host) describeJob(ctx context.Context, dom golibvirt.Domain, state domainState, one *hypervisor.Domain) error {
 	job, err := h.job(ctx, dom)
-	if err != nil {
-		if code := sentinel(err, false); errors.Is(code, hypervisor.ErrUnreachable) || errors.Is(code, hypervisor.ErrNotFound) {
-			return err
-		}
-		return nil // the domain is busy or has just ended: there is no job to tell of
-	}
-	one.Migrating = job.operation == golibvirt.DomainJobOperationStrMigrationOut
-	if job.operation == golibvirt.DomainJobOperationStrMigrationIn && state.state == golibvirt.DomainPaused {
+	waiting := state.state == golibvirt.DomainPaused
+	startingUp := waiting && golibvirt.DomainPausedReason(state.reason) == golibvirt.DomainPausedStartingUp
+	switch {
+	case err == nil:
+		one.Migrating = job.operation == golibvirt.DomainJobOperationStrMigrationOut
+	case saidCode(err, golibvirt.ErrOperationUnsupported) && waiting, startingUp && !one.Persistent:
 		one.Power, one.PauseReason = hypervisor.PowerIncoming, ""
+	case notFound(err), errors.Is(sentinel(err, false), hypervisor.ErrUnreachable):
+		return err
 	}
-	return nil
+	return nil // any other refusal: busy, or just ended; there is no job to tell of
 }
 
 // each runs fn for 0..n-1, at most limit at a time, and returns the first error by index.
