@@ -227,7 +227,7 @@ func TestStatusJoinsRecordAndSight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := got.Hosts[0]; h.State != "up" || h.Memory.Limit() != 1500 {
+	if h := got.Hosts[0]; h.State != "up" || h.Memory.Limit != 1500 {
 		t.Errorf("host %+v, want it up with 1500 MiB to give", h)
 	}
 	if i := got.Instances[0]; i.State != "missing" || i.HostName != "a" || i.Addresses[0] != "10.0.0.5" {

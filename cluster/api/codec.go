@@ -1,34 +1,24 @@
 package api
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/spec"
 )
 
-// EncodeSpec returns s in the form that requests carry. Its secrets must be sealed: an unsealed one
-// loses its text.
+// EncodeSpec returns s in the form that requests carry: the record's own chunks. Its secrets must be
+// sealed.
 func EncodeSpec(s *spec.Spec) (*wire.Spec, error) {
-	data, err := json.Marshal(s)
+	_, chunks, err := state.EncodeSpec(s)
 	if err != nil {
 		return nil, fmt.Errorf("encode spec: %w", err)
 	}
-	sum := sha256.Sum256(data)
-	return &wire.Spec{Chunks: []wire.Chunk{{Digest: hex.EncodeToString(sum[:]), Data: data}}}, nil
+	return &wire.Spec{Chunks: each(chunks, func(c *state.Chunk) wire.Chunk { return wire.Chunk(*c) })}, nil
 }
 
 // DecodeSpec is the inverse of EncodeSpec.
 func DecodeSpec(w *wire.Spec) (*spec.Spec, error) {
-	if len(w.Chunks) != 1 {
-		return nil, fmt.Errorf("%d chunks, want 1", len(w.Chunks))
-	}
-	s := new(spec.Spec)
-	if err := json.Unmarshal(w.Chunks[0].Data, s); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return state.DecodeSpec(each(w.Chunks, func(c *wire.Chunk) state.Chunk { return state.Chunk(*c) })...)
 }

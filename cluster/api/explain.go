@@ -44,7 +44,7 @@ func explanationOf(plan *planner.Plan, seen *planner.Observed, st state.State, d
 	view := newFleetView(st, desired, seen)
 	e := &wire.Explanation{FormatVersion: wire.ExplainFormat, Address: string(address), Names: map[string]string{}}
 	have, recorded := st.Instances.Get(string(address))
-	if !recorded && view.index.Instances[address] == nil {
+	if !recorded && view.desired.Index.Instances[address] == nil {
 		return nil
 	}
 	for i := range desired.Hosts {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
@@ -64,8 +63,7 @@ func statusOfFleet(st state.State, desired *spec.Spec, seen *planner.Observed) *
 // fleetView joins the record, the spec and what was seen.
 type fleetView struct {
 	st      state.State
-	desired *spec.Spec
-	index   *spec.Index
+	desired *state.Desired
 	seen    *planner.Observed
 	zones   map[spec.Address]string
 	domains map[string]placed // by UUID
@@ -78,7 +76,7 @@ type placed struct {
 
 func newFleetView(st state.State, desired *spec.Spec, seen *planner.Observed) *fleetView {
 	v := &fleetView{
-		st: st, desired: desired, index: spec.NewIndex(desired), seen: seen,
+		st: st, desired: state.NewDesired(desired), seen: seen,
 		zones: zoneNames(desired), domains: map[string]placed{},
 	}
 	for address, o := range seen.Hosts {
@@ -108,20 +106,19 @@ func (v *fleetView) host(h *spec.Host) wire.Host {
 			inventory = o.Inventory
 		}
 	}
-	ratios := v.ratios(h)
-	vcpus, memory, disk := capacityOf(h, inventory)
+	limits := state.Limits(v.desired, h.Address, &inventory)
 	out.Instances = used.Instances
 	out.VCPUs = wire.Use{
-		Used: int64(used.VCPUs), Foreign: int64(inventory.Foreign.VCPUs), Total: vcpus,
-		Reserved: int64(h.ReservedCPUs), Ratio: ratios.CPU,
+		Used: int64(used.VCPUs), Foreign: int64(inventory.Foreign.VCPUs),
+		Total: int64(limits.VCPUs), Limit: limits.AllowedVCPUs(), Ratio: limits.Ratios.CPU,
 	}
 	out.Memory = wire.Use{
-		Used: used.MemoryMiB, Foreign: inventory.Foreign.MemoryMiB, Total: memory,
-		Reserved: int64(h.ReservedMemory), Ratio: ratios.RAM,
+		Used: used.MemoryMiB, Foreign: inventory.Foreign.MemoryMiB,
+		Total: limits.MemoryMiB, Limit: limits.AllowedMemoryMiB(), Ratio: limits.Ratios.RAM,
 	}
 	out.Disk = wire.Use{
-		Used: used.DiskMiB, Foreign: inventory.Foreign.DiskMiB, Total: disk,
-		Reserved: int64(h.ReservedDisk), Ratio: ratios.Disk,
+		Used: used.DiskMiB, Foreign: inventory.Foreign.DiskMiB,
+		Total: limits.DiskMiB, Limit: limits.AllowedDiskMiB(), Ratio: limits.Ratios.Disk,
 	}
 	return out
 }
@@ -138,62 +135,16 @@ func hostState(o *planner.HostObservation, cluster string) string {
 	return "up"
 }
 
-func capacityOf(h *spec.Host, inv state.Inventory) (vcpus, memory, disk int64) {
-	vcpus, memory = int64(inv.VCPUs), inv.MemoryMiB
-	for _, p := range inv.Pools {
-		disk = max(disk, p.CapacityMiB)
-	}
-	if c := h.Capacity; c != nil {
-		vcpus, memory, disk = either(int64(c.VCPUs), vcpus), either(int64(c.RAM), memory), either(int64(c.Disk), disk)
-	}
-	return vcpus, memory, disk
-}
-
-func either[T comparable](first, second T) T {
-	var zero T
-	if first != zero {
-		return first
-	}
-	return second
-}
-
-// ratios are the host's own, else the smallest of its aggregates, else the fleet's, else Nova's
-// defaults (cpu 16, ram 1.5, disk 1.0).
-func (v *fleetView) ratios(h *spec.Host) spec.Ratios {
-	var aggregates spec.Ratios
-	for i := range v.desired.Aggregates {
-		a := &v.desired.Aggregates[i]
-		if slices.Contains(a.Hosts, h.Address) {
-			aggregates.CPU = smaller(aggregates.CPU, a.Ratios.CPU)
-			aggregates.RAM = smaller(aggregates.RAM, a.Ratios.RAM)
-			aggregates.Disk = smaller(aggregates.Disk, a.Ratios.Disk)
-		}
-	}
-	fleet := v.desired.Scheduler.Ratios
-	return spec.Ratios{
-		CPU:  either(h.Ratios.CPU, either(aggregates.CPU, either(fleet.CPU, 16))),
-		RAM:  either(h.Ratios.RAM, either(aggregates.RAM, either(fleet.RAM, 1.5))),
-		Disk: either(h.Ratios.Disk, either(aggregates.Disk, either(fleet.Disk, 1))),
-	}
-}
-
-func smaller(a, b float64) float64 {
-	if a == 0 || b != 0 && b < a {
-		return b
-	}
-	return a
-}
-
 // instances lists those of the spec in spec order, then those that only the record has.
 func (v *fleetView) instances() []wire.Instance {
-	out := make([]wire.Instance, 0, len(v.desired.Instances))
-	for i := range v.desired.Instances {
-		want := &v.desired.Instances[i]
+	out := make([]wire.Instance, 0, len(v.desired.Spec.Instances))
+	for i := range v.desired.Spec.Instances {
+		want := &v.desired.Spec.Instances[i]
 		have, _ := v.st.Instances.Get(string(want.Address))
 		out = append(out, v.instance(want, have))
 	}
 	for address, have := range v.st.Instances.All() {
-		if v.index.Instances[spec.Address(address)] == nil {
+		if v.desired.Index.Instances[spec.Address(address)] == nil {
 			out = append(out, v.instance(nil, have))
 		}
 	}
@@ -204,7 +155,7 @@ func (v *fleetView) instance(want *spec.Instance, have *state.Instance) wire.Ins
 	out := wire.Instance{State: "absent", Wanted: "absent", Addresses: []string{}}
 	if want != nil {
 		out.Address, out.Name, out.Wanted, out.Flavor = string(want.Address), want.Name, string(want.State), string(want.Flavor)
-		if f := v.index.Flavors[want.Flavor]; f != nil {
+		if f := v.desired.Index.Flavors[want.Flavor]; f != nil {
 			out.VCPUs, out.MemoryMiB, out.DiskMiB = f.VCPUs, int64(f.RAM), int64(f.Disk)
 		}
 	}
@@ -225,7 +176,7 @@ func (v *fleetView) instance(want *spec.Instance, have *state.Instance) wire.Ins
 }
 
 func (v *fleetView) hostName(address spec.Address) string {
-	if h := v.index.Hosts[address]; h != nil {
+	if h := v.desired.Index.Hosts[address]; h != nil {
 		return h.Name
 	}
 	if h, ok := v.st.Hosts.Get(string(address)); ok {

@@ -35,17 +35,14 @@ type Host struct {
 	URI       string    `json:"uri"`
 }
 
-// Use is how much of something is taken. The limit is (total - reserved) * ratio.
+// Use is how much of something is taken. More than there is may be promised: Limit is Total times Ratio.
 type Use struct {
-	Used     int64   `json:"used"`    // by instances of this fleet
-	Foreign  int64   `json:"foreign"` // by domains that are not novaplan's
-	Total    int64   `json:"total"`
-	Reserved int64   `json:"reserved"`
-	Ratio    float64 `json:"ratio"`
+	Used    int64   `json:"used"`    // by instances of this fleet
+	Foreign int64   `json:"foreign"` // by domains that are not novaplan's
+	Total   int64   `json:"total"`   // without what is reserved for the host itself
+	Limit   int64   `json:"limit"`
+	Ratio   float64 `json:"ratio"`
 }
-
-// Limit is how much may be promised at most.
-func (u Use) Limit() int64 { return int64(float64(u.Total-u.Reserved) * u.Ratio) }
 
 // Instance is one instance.
 type Instance struct {

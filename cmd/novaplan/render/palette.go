@@ -48,3 +48,6 @@ func (p Palette) Bold(s string) string {
 	}
 	return lipgloss.NewStyle().Bold(true).Render(s)
 }
+
+// Enabled reports whether there are colours.
+func (p Palette) Enabled() bool { return p.enabled }

@@ -79,7 +79,7 @@ func use(u wire.Use, unit func(int64) string, wide bool) string {
 	if u.Total == 0 {
 		return "-"
 	}
-	text := fmt.Sprintf("%s of %s", unit(u.Used+u.Foreign), unit(u.Limit()))
+	text := fmt.Sprintf("%s of %s", unit(u.Used+u.Foreign), unit(u.Limit))
 	if u.Ratio != 1 {
 		text += fmt.Sprintf(" (x%s)", ratio(u.Ratio))
 	}

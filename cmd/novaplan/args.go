@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// doubleDashes lets long flags be written with one dash, as Terraform's users write them: -out=x
+// becomes --out=x. What stands after -- is left alone, and so is -o, which is a short flag.
+func doubleDashes(root *cobra.Command, args []string) []string {
+	short := shorthands(root)
+	out := make([]string, len(args))
+	for i, a := range args {
+		if a == "--" {
+			copy(out[i:], args[i:])
+			break
+		}
+		out[i] = a
+		if len(a) < 3 || a[0] != '-' || a[1] == '-' {
+			continue
+		}
+		name, _, _ := strings.Cut(a[1:], "=")
+		if len(name) > 1 && !short[a] {
+			out[i] = "-" + a
+		}
+	}
+	return out
+}
+
+// shorthands returns the short flags that take a value written right behind them: -ojson.
+func shorthands(root *cobra.Command) map[string]bool {
+	known := map[string]bool{}
+	for _, format := range []string{"table", "wide", "json", "yaml", "text"} {
+		known["-o"+format] = true
+	}
+	return known
+}
+
+// suggestFlag adds "did you mean" to an unknown flag, and says it with one dash.
+func suggestFlag(cmd *cobra.Command, err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return usage(cmd, err.Error())
+	}
+	best, least := "", 4
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if d := levenshtein.Distance(name, f.Name, nil); d < least && !f.Hidden {
+			best, least = f.Name, d
+		}
+	})
+	text := "unknown flag -" + name
+	if best != "" {
+		text += "; did you mean -" + best + "?"
+	}
+	return usage(cmd, text)
+}
