@@ -12,7 +12,10 @@ import (
 // equal arguments give equal plans, byte for byte. obs may be nil: then nothing was seen, and nothing
 // is decided about what exists.
 func Compute(st state.State, obs *Observed, now time.Time, o Options) *Plan {
-	c := newComputation(st, obs, now, o)
+	return newComputation(st, obs, now, o).run()
+}
+
+func (c *computation) run() *Plan {
 	c.lookAtHosts()
 	c.lookAtWork()
 	c.lookAtDomains()
@@ -33,6 +36,7 @@ type computation struct {
 	obs     *Observed
 	now     time.Time
 	options Options
+	about   spec.Address // explained in full, "" for none
 
 	hosts  []*host // of the spec, in spec order; then recorded ones that left it, by address
 	hostAt map[spec.Address]*host
@@ -115,6 +119,9 @@ func (c *computation) add(j *job, change *Change) *job {
 	c.jobs = append(c.jobs, j)
 	return j
 }
+
+// explains reports whether the placement of a is to be told host by host.
+func (c *computation) explains(a spec.Address) bool { return c.options.Explain || a == c.about }
 
 func (c *computation) fail(m Message) { c.plan.Errors = append(c.plan.Errors, m) }
 func (c *computation) warn(m Message) { c.plan.Warnings = append(c.plan.Warnings, m) }

@@ -294,3 +294,27 @@ func TestCreateTerminateNoChange(t *testing.T) {
 		t.Errorf("summary %+v, %d left", p.Summary, w.st.Instances.Len())
 	}
 }
+
+// settleAll makes s real at once, without going through the operations one by one.
+func (w *world) settleAll(s *spec.Spec) {
+	w.t.Helper()
+	p := Compute(Propose(w.st, s, Options{}), w.obs, testTime, Options{})
+	w.st = Propose(w.st, s, Options{})
+	w.st.Desired.Base = nil
+	var made []state.Instance
+	for i := range p.Operations {
+		if b := p.Operations[i].Build; b != nil {
+			in := *b
+			in.Phase = state.Active
+			made = append(made, in)
+		}
+	}
+	w.must(state.Command{Restore: &state.Restore{Instances: made}})
+	for i := range made {
+		w.define(&made[i], PowerRunning)
+	}
+	for a, o := range w.obs.Hosts {
+		o.Claimed, o.Inventory.Owner = true, testCluster
+		w.recordHost(a)
+	}
+}

@@ -48,8 +48,10 @@ func (c *computation) refuseDrain(h *host, found []*moving, stuck []*Unplaced) {
 		Summary: fmt.Sprintf("%s can't be emptied: %d of %s elsewhere, %d %s", h.name(), len(found), fits(total), len(stuck), dont(len(stuck)))}
 	for _, u := range stuck {
 		m.Detail = append(m.Detail, fmt.Sprintf("%s  %s", u.Address, u.Reason.Message))
-		if u.Placement != nil && u.Placement.Nearest != nil {
-			n := u.Placement.Nearest
+		if u.Placement == nil {
+			continue
+		}
+		if n := u.Placement.Nearest; n != nil && n.Host != h.address() {
 			m.Detail = append(m.Detail, fmt.Sprintf("    nearest: %s, %s", n.Name, n.Message))
 		}
 	}

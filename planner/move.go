@@ -41,17 +41,21 @@ func (c *computation) tryMove(r *record) (*moving, *Unplaced) {
 	if stuck != "" {
 		return nil, &Unplaced{Address: r.address(), Source: r.source(), Reason: state.Reason{Code: CodeSaved, Message: stuck}}
 	}
+	if r.want.Host == r.have.Host {
+		return nil, &Unplaced{Address: r.address(), Source: r.source(),
+			Reason: state.Reason{Code: CodePinned, Message: fmt.Sprintf("pinned to %s%s", r.want.Host, at(r.want.Source))}}
+	}
 	q := c.moveRequest(r)
 	o := c.occupant(r.have)
 	c.fleet.Remove(r.host.ordinal, o)
 	m := &moving{r: r, kind: kind, to: c.pick.Pick(q)}
 	if m.to < 0 {
-		p := c.policy.Rank(c.fleet, q, c.options.Explain)
+		p := c.policy.Rank(c.fleet, q, c.explains(r.address()))
 		c.fleet.Put(r.host.ordinal, o)
 		return nil, &Unplaced{Address: r.address(), Source: r.source(), Placement: p,
 			Reason: state.Reason{Code: CodeNoValidHost, Message: sentence(p)}}
 	}
-	if c.options.Explain {
+	if c.explains(r.address()) {
 		m.placement = c.policy.Rank(c.fleet, q, true)
 	}
 	c.fleet.Put(m.to, o)

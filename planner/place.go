@@ -79,7 +79,7 @@ func (c *computation) placeOne(in *spec.Instance) {
 		return
 	}
 	var explained *placement.Placement
-	if c.options.Explain {
+	if c.explains(in.Address) {
 		explained = c.policy.Rank(c.fleet, q, true)
 	}
 	c.fleet.Put(at, q.Occupant())
@@ -210,7 +210,7 @@ func details(in *spec.Instance, b *state.Instance) []string {
 
 // unplaced records that an instance fits nowhere, and why.
 func (c *computation) unplaced(a spec.Address, source spec.Source, code string, q *placement.Request) *placement.Placement {
-	p := c.policy.Rank(c.fleet, q, c.options.Explain)
+	p := c.policy.Rank(c.fleet, q, c.explains(a))
 	reason := state.Reason{Code: code, Message: sentence(p)}
 	c.plan.Unplaced = append(c.plan.Unplaced, Unplaced{Address: a, Reason: reason, Placement: p, Source: source})
 	return p

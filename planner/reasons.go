@@ -31,7 +31,7 @@ const (
 	CodeNoValidHost     = "no-valid-host"     // every host was rejected by a filter
 	CodeDrainRefused    = "drain-refused"     // a host can't be emptied, so nothing of it moves
 	CodeDrainPartial    = "drain-partial"     // a host can't be emptied; what fits elsewhere moves
-	CodeStays           = "stays"             // it could leave, but its host can't be emptied
+	CodePinned          = "pinned"            // it is pinned to the host that it should leave
 	CodeSaved           = "saved"             // its memory is saved on its host, so it can't leave
 	CodeNoOrder         = "no-order"          // there is no order of steps without overcommitting a host
 	CodeUnsupported     = "unsupported"       // comes with the lifecycle
