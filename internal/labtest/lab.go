@@ -26,6 +26,7 @@ type Dir struct {
 type Host struct {
 	Name    string // kvm1, kvm2, ...; also its hostname
 	URI     string // qemu+tcp://ADDRESS/system
+	SSHName string // host to name to the stand-in for ssh; see UseSSH
 	Socket  string // path of libvirtd's socket on this machine; works while the network is cut
 	Address string // IPv4, the same network as the guests'
 	Netns   string // network namespace, for ip netns exec
@@ -36,6 +37,9 @@ type Host struct {
 
 // UnixURI returns the libvirt URI of the host's socket.
 func (h Host) UnixURI() string { return "qemu+unix:///system?socket=" + h.Socket }
+
+// SSHURI returns the host's URI over SSH, for tests that have called UseSSH.
+func (h Host) SSHURI() string { return "qemu+ssh://root@" + h.SSHName + "/system" }
 
 // Lab is a lab that is up, as seen by one test.
 type Lab struct {
@@ -119,7 +123,7 @@ func decode(out string) (*Lab, error) {
 	lab := &Lab{Name: s.Name, Gateway: s.Gateway, Subnet: s.Subnet, Shared: s.Shared}
 	for _, h := range s.Hosts {
 		lab.Hosts = append(lab.Hosts, Host{
-			Name: h.Name, URI: h.URI, Socket: h.Socket, Address: h.Address, Netns: h.Netns, UUID: h.UUID,
+			Name: h.Name, URI: h.URI, SSHName: h.Name + "." + s.Name, Socket: h.Socket, Address: h.Address, Netns: h.Netns, UUID: h.UUID,
 			Local: Dir{Inside: s.Local.Inside, Outside: h.Local},
 			Logs:  Dir{Inside: "/var/log/libvirt/qemu", Outside: filepath.Join(h.Log, "qemu")},
 		})
@@ -154,6 +158,17 @@ func (l *Lab) GuestImage() string {
 		l.t.Fatal(err)
 	}
 	return strings.TrimSpace(out)
+}
+
+// UseSSH makes programs started by this test find the lab's stand-in for ssh, which makes SSHURI work without a
+// login. Not for parallel tests, as it sets PATH.
+func (l *Lab) UseSSH() {
+	l.t.Helper()
+	path, err := scriptPath()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Setenv("PATH", filepath.Join(filepath.Dir(path), "ssh")+":"+os.Getenv("PATH"))
 }
 
 // Do runs a command of the lab script (see `lab help`) on this lab and returns what it printed. The error holds

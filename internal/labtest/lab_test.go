@@ -78,6 +78,20 @@ func TestStorageIsSharedAndLocal(t *testing.T) {
 	}
 }
 
+// The stand-in for ssh takes options and words apart as ssh does, and libvirt is reached through it.
+func TestSSHStandIn(t *testing.T) {
+	lab := shared.Get(t)
+	lab.UseSSH()
+	out, err := exec.CommandContext(t.Context(), "ssh", "-T", "-o", "BatchMode=yes", "-l", "root", "--", lab.Host("kvm2").SSHName, "echo", "$(hostname)", "'a  b'").Output()
+	if err != nil || string(out) != "kvm2 a  b\n" {
+		t.Errorf("got %q, %v", out, err)
+	}
+	out, err = exec.CommandContext(t.Context(), "virsh", "-q", "-c", lab.Host("kvm2").SSHURI(), "hostname").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "kvm2" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
 // Two labs at once, one of them going down, don't touch each other.
 func TestLabsAreApart(t *testing.T) {
 	lab := Up(t, 1)

@@ -90,6 +90,7 @@ command_status() {
 }
 
 command_list() {
+  need_root
   local dir
   for dir in "$LAB_ROOT"/labs/*/; do
     [ ! -e "$dir/count" ] || basename "$dir"
@@ -107,7 +108,6 @@ command_guests() {
 }
 
 command_stop_host() {
-  need_root
   need_host "$@"
   lab_lock
   local pid
@@ -117,7 +117,6 @@ command_stop_host() {
 }
 
 command_start_host() {
-  need_root
   need_host "$@"
   lab_lock
   if [ -e "$(host_dir "$1")/dead" ]; then
@@ -129,7 +128,6 @@ command_start_host() {
 }
 
 command_kill_host() {
-  need_root
   need_host "$@"
   lab_lock
   net_link "$1" down
@@ -142,14 +140,12 @@ command_kill_host() {
 
 # command_link up|down HOST
 command_link() {
-  need_root
   need_host "${@:2}"
   net_link "$2" "$1"
 }
 
 # command_signal STOP|CONT HOST
 command_signal() {
-  need_root
   need_host "${@:2}"
   local pid
   pid=$(host_pid "$2") || die "the libvirtd of $2 doesn't run"
@@ -157,7 +153,6 @@ command_signal() {
 }
 
 command_exec() {
-  need_root
   need_host "$@"
   [ $# -gt 1 ] || set -- "$1" /bin/bash
   local enter

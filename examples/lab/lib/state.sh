@@ -45,6 +45,7 @@ need_packages() {
 }
 
 need_lab() {
+  need_root # or there is nothing to see
   [ -d "$(lab_dir)" ] || die "there is no lab '$LAB_NAME' (lab up -name $LAB_NAME)"
 }
 
