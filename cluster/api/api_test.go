@@ -45,6 +45,12 @@ func (f *fake) Plan(ctx context.Context, s *spec.Spec, _ planner.Options) (*plan
 	seen, err := f.Observe(ctx, s)
 	return f.plan, seen, err
 }
+func (f *fake) Explain(_ context.Context, _ *spec.Spec, address spec.Address) (*planner.Explanation, error) {
+	if address != "instance.web" {
+		return nil, nil
+	}
+	return &planner.Explanation{Address: address, Host: "host.a"}, nil
+}
 func (f *fake) Approve(context.Context, planner.Approval) (planner.Approved, error) {
 	return f.approved, nil
 }
@@ -164,6 +170,10 @@ func TestErrorsKeepTheirCode(t *testing.T) {
 			_, err := c.Explain(t.Context(), wire.ExplainRequest{Address: "web"})
 			return err
 		}, api.CodeInvalid},
+		"not found": {func() error {
+			_, err := c.Explain(t.Context(), wire.ExplainRequest{Address: "instance.gone"})
+			return err
+		}, api.CodeNotFound},
 		"bug": {func() error { _, err := c.Plan(t.Context(), wire.PlanRequest{}); return err }, api.CodeBug},
 	} {
 		t.Run(name, func(t *testing.T) {

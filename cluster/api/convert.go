@@ -55,7 +55,7 @@ func fromPlacement(p *planner.Placement) *wire.Placement {
 		w.Rejections = each(p.Rejections, fromRejection)
 	}
 	if n := p.Nearest; n != nil {
-		w.Nearest = &wire.Nearest{Host: string(n.Host), Filter: n.Filter, Message: n.Message}
+		w.Nearest = &wire.Nearest{Host: string(n.Host), Name: n.Name, Filter: n.Filter, Message: n.Message}
 	}
 	if len(p.Ranked) > 0 {
 		w.Ranked = each(p.Ranked, fromRanked)

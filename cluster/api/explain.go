@@ -23,48 +23,42 @@ func (h *Handler) explain(w http.ResponseWriter, r *http.Request) {
 		fail(w, &wire.Error{Code: CodeInvalid, Message: err.Error()})
 		return
 	}
-	plan, seen, err := h.Planner.Plan(r.Context(), desired, planner.Options{Explain: true})
+	found, err := h.Planner.Explain(r.Context(), desired, address)
 	if err != nil {
 		fail(w, err)
+		return
+	}
+	if found == nil {
+		fail(w, &wire.Error{Code: CodeNotFound, Message: "there is no " + string(address) + ", neither in the spec nor in the record"})
 		return
 	}
 	st := h.Planner.State()
 	if desired == nil {
 		desired = inForce(st)
 	}
-	e := explanationOf(plan, seen, st, desired, address)
-	if e == nil {
-		fail(w, &wire.Error{Code: CodeNotFound, Message: "there is no " + string(address) + ", neither in the spec nor on a host"})
-		return
-	}
-	reply(w, e)
+	reply(w, explanationOf(found, st, desired))
 }
 
-func explanationOf(plan *planner.Plan, seen *planner.Observed, st state.State, desired *spec.Spec, address spec.Address) *wire.Explanation {
-	view := newFleetView(st, desired, seen)
-	e := &wire.Explanation{FormatVersion: wire.ExplainFormat, Address: string(address), Names: map[string]string{}}
-	have, recorded := st.Instances.Get(string(address))
-	if !recorded && view.desired.Index.Instances[address] == nil {
-		return nil
+func explanationOf(found *planner.Explanation, st state.State, desired *spec.Spec) *wire.Explanation {
+	e := &wire.Explanation{
+		FormatVersion: wire.ExplainFormat, Address: string(found.Address), Host: string(found.Host),
+		Since: lastWord(st, found.Address), Placement: fromPlacement(found.Placement),
+		Messages: each(found.Messages, fromMessage), Names: map[string]string{},
+	}
+	for address, h := range st.Hosts.All() {
+		e.Names[address] = h.Name
 	}
 	for i := range desired.Hosts {
 		e.Names[string(desired.Hosts[i].Address)] = desired.Hosts[i].Name
 	}
-	if recorded {
-		e.Host, e.HostName = string(have.Host), view.hostName(have.Host)
-		e.Since = lastWord(st, address)
+	e.HostName = e.Names[e.Host]
+	if found.Change != nil {
+		change := fromChange(found.Change)
+		e.Change = &change
 	}
-	for i := range plan.Changes {
-		if c := &plan.Changes[i]; c.Address == address {
-			change := fromChange(c)
-			e.Change, e.Placement = &change, change.Placement
-		}
-	}
-	for i := range plan.Unplaced {
-		if u := &plan.Unplaced[i]; u.Address == address {
-			unplaced := fromUnplaced(u)
-			e.Unplaced, e.Placement = &unplaced, unplaced.Placement
-		}
+	if found.Unplaced != nil {
+		unplaced := fromUnplaced(found.Unplaced)
+		e.Unplaced = &unplaced
 	}
 	return e
 }

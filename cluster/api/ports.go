@@ -17,6 +17,8 @@ type Planner interface {
 	Observe(ctx context.Context, desired *spec.Spec) (*planner.Observed, error)
 	// Plan looks at the hosts and computes; nothing is written.
 	Plan(ctx context.Context, desired *spec.Spec, opts planner.Options) (*planner.Plan, *planner.Observed, error)
+	// Explain tells everything about one instance; nil when nobody knows the address.
+	Explain(ctx context.Context, desired *spec.Spec, address spec.Address) (*planner.Explanation, error)
 }
 
 // Executor carries plans out.

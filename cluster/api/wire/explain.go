@@ -12,7 +12,8 @@ type Explanation struct {
 	Since         string     `json:"since,omitempty"`     // what put it there
 	Change        *Change    `json:"change,omitempty"`    // what the plan does to it
 	Unplaced      *Unplaced  `json:"unplaced,omitempty"`
-	Placement     *Placement `json:"placement,omitempty"` // a fresh choice among all hosts
+	Placement     *Placement `json:"placement,omitempty"` // of an instance that stays: where it would go if it were placed now
+	Messages      []Message  `json:"messages,omitempty"`  // errors and warnings about it
 	// Names gives hosts the names people use, by address.
 	Names map[string]string `json:"names"`
 }

@@ -80,6 +80,7 @@ type HostReason struct {
 // Nearest is the host that lacked least.
 type Nearest struct {
 	Host    string `json:"host"`
+	Name    string `json:"name,omitempty"`
 	Filter  string `json:"filter"`
 	Message string `json:"message"`
 }

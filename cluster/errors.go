@@ -1,0 +1,37 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The errors that callers decide on. state.ErrNewer and state.ErrCorrupt come through as well.
+var (
+	ErrNoRecord  = errors.New("there is no record")                   // the folder is absent, or empty
+	ErrClosed    = errors.New("the record is closed")                 // Close was called
+	ErrNotLeader = errors.New("another member leads")                 // the outcome of a proposal may be unknown
+	ErrDisk      = errors.New("the disk under the record failed")     // nothing acknowledged is lost
+	ErrDiskFull  = errors.New("the disk under the record is full")    // before anything was written
+	ErrReadOnly  = errors.New("the record's folder is read-only")     // ReadOnly still works
+	ErrMode      = errors.New("the record is of another mode")        // real or sim
+	ErrTooLarge  = errors.New("the command is too large for the log") // use chunks
+)
+
+// LockedError says who has the record open.
+type LockedError struct {
+	Dir string
+	PID int // 0 when it could not be read
+}
+
+// Error names the process.
+func (e *LockedError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("%s is in use by another novaplan", e.Dir)
+	}
+	return fmt.Sprintf("%s is in use by another novaplan, process %d", e.Dir, e.PID)
+}
+
+// damaged adds what a person can do.
+func damaged(dir string, err error) error {
+	return fmt.Errorf("%s: %w; put a backup of that folder back, or remove it and run 'novaplan takeover', which rebuilds the record from the hosts", dir, err)
+}

@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/novaplan/novaplan/cluster/state"
+)
+
+// record holds the newest State and tells who waits when there is a newer one.
+type record struct {
+	current atomic.Pointer[state.State]
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+func newRecord(st state.State) *record {
+	r := &record{changed: make(chan struct{})}
+	r.current.Store(&st)
+	return r
+}
+
+// State returns the newest version of the record.
+func (r *record) State() state.State { return *r.current.Load() }
+
+// Changes returns a channel that is closed when the record is newer than it was during this call.
+func (r *record) Changes() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.changed
+}
+
+func (r *record) publish(st state.State) {
+	r.current.Store(&st)
+	r.mu.Lock()
+	close(r.changed)
+	r.changed = make(chan struct{})
+	r.mu.Unlock()
+}
+
+// machine is raft's view of the record. Once an entry can't be applied it applies no further one.
+type machine struct {
+	*record
+	halt   func(error) // called once, with what stopped it
+	halted error
+}
+
+// Apply carries out one committed entry. It returns a state.Result, or the error that halted it.
+func (m *machine) Apply(l *raft.Log) any {
+	if m.halted != nil {
+		return m.halted
+	}
+	e, err := state.DecodeCommand(l.Data)
+	if err != nil {
+		m.halted = fmt.Errorf("entry %d: %w", l.Index, err)
+		m.halt(m.halted)
+		return m.halted
+	}
+	e.Index, e.Term = l.Index, l.Term
+	st, result := state.Apply(m.State(), e)
+	m.publish(st)
+	return result
+}
+
+// Snapshot takes the newest version; it is immutable, so writing it out delays nobody.
+func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
+	if m.halted != nil {
+		return nil, m.halted
+	}
+	return version(m.State()), nil
+}
+
+// Restore begins again from a snapshot.
+func (m *machine) Restore(r io.ReadCloser) error {
+	defer r.Close()
+	st, err := state.Restored(r)
+	if err != nil {
+		return err
+	}
+	m.publish(st)
+	return nil
+}
+
+// version is one State to be written out.
+type version state.State
+
+// Persist writes the snapshot.
+func (v version) Persist(sink raft.SnapshotSink) error {
+	if err := state.Snapshot(state.State(v), sink); err != nil {
+		return fmt.Errorf("%w (%v)", err, sink.Cancel())
+	}
+	return sink.Close()
+}
+
+// Release has nothing to let go.
+func (v version) Release() {}

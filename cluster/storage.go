@@ -1,0 +1,177 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	wal "github.com/hashicorp/raft-wal"
+
+	"github.com/novaplan/novaplan/cluster/state"
+)
+
+// segmentSize is what a log segment takes on disk from the start.
+const segmentSize = 8 << 20
+
+// storage is what raft keeps its log and its vote in.
+type storage interface {
+	raft.LogStore
+	raft.MonotonicLogStore
+	raft.StableStore
+	io.Closer
+}
+
+// openWAL opens the log in dir and checks that it holds all that was acknowledged.
+func openWAL(dir string, logger hclog.Logger) (*wal.WAL, *mark, error) {
+	m, err := openMark(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := wal.Open(dir, wal.WithSegmentSize(segmentSize), wal.WithLogger(logger))
+	if err != nil {
+		err = errors.Join(err, m.Close())
+		if errors.Is(err, wal.ErrCorrupt) {
+			err = fmt.Errorf("%w: %v", state.ErrCorrupt, err)
+		}
+		return nil, nil, err
+	}
+	last, err := log.LastIndex()
+	if err == nil && last < m.index {
+		err = fmt.Errorf("the log ends at entry %d, but entry %d was acknowledged: %w", last, m.index, state.ErrCorrupt)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, log.Close(), m.Close())
+	}
+	return log, m, nil
+}
+
+// mark remembers the last entry that was acknowledged, outside the log: a torn write and a lost
+// entry look alike from inside. It is not synced, so after a power loss it may name an
+// earlier entry, never a later one.
+type mark struct {
+	file  *os.File // nil in a folder that is only read
+	index uint64
+}
+
+func openMark(dir string) (*mark, error) {
+	file, err := os.OpenFile(dir+".mark", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	m := &mark{file: file}
+	m.index, err = readMark(file)
+	return m, err
+}
+
+func readMark(r io.ReaderAt) (uint64, error) {
+	var b [8]byte
+	_, err := r.ReadAt(b[:], 0)
+	if errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return binary.BigEndian.Uint64(b[:]), err
+}
+
+func (m *mark) set(index uint64) error {
+	m.index = index
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], index)
+	_, err := m.file.WriteAt(b[:], 0)
+	return err
+}
+
+// Close closes the file.
+func (m *mark) Close() error { return m.file.Close() }
+
+// guarded watches a storage: a write that hangs is reported while it hangs, one that fails stops all
+// later ones.
+type guarded struct {
+	storage
+	mark  *mark
+	limit time.Duration
+	hung  func(error) // a write has taken longer than limit
+	fail  func(error) // a write failed; called once
+
+	mu     sync.Mutex
+	failed error
+	halted chan struct{} // closed when the node is down
+}
+
+// StoreLog writes one entry.
+func (g *guarded) StoreLog(l *raft.Log) error { return g.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs writes entries and remembers the last.
+func (g *guarded) StoreLogs(logs []*raft.Log) error {
+	return g.write(func() error {
+		if err := g.storage.StoreLogs(logs); err != nil {
+			return err
+		}
+		return g.mark.set(logs[len(logs)-1].Index)
+	})
+}
+
+// DeleteRange drops a prefix after a snapshot, or a suffix that another leader overruled.
+func (g *guarded) DeleteRange(lo, hi uint64) error {
+	return g.write(func() error {
+		if g.mark.index >= lo && g.mark.index <= hi {
+			if err := g.mark.set(lo - 1); err != nil {
+				return err
+			}
+		}
+		return g.storage.DeleteRange(lo, hi)
+	})
+}
+
+// Set writes a value of the stable store.
+func (g *guarded) Set(key, value []byte) error {
+	return g.writeStable(func() error { return g.storage.Set(key, value) })
+}
+
+// SetUint64 writes a number of the stable store.
+func (g *guarded) SetUint64(key []byte, value uint64) error {
+	return g.writeStable(func() error { return g.storage.SetUint64(key, value) })
+}
+
+func (g *guarded) write(do func() error) error {
+	g.mu.Lock()
+	failed := g.failed
+	g.mu.Unlock()
+	if failed != nil {
+		return failed
+	}
+	watchdog := time.AfterFunc(g.limit, func() {
+		g.hung(fmt.Errorf("%w: a write has been hanging for %s", ErrDisk, g.limit))
+	})
+	err := do()
+	watchdog.Stop()
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%w: %w", ErrDisk, err)
+	g.mu.Lock()
+	first := g.failed == nil
+	if first {
+		g.failed = err
+	}
+	g.mu.Unlock()
+	if first {
+		g.fail(err)
+	}
+	return err
+}
+
+// writeStable holds a failed write until the node is down, because raft panics on an error here. Nothing that
+// raft does after that leaves the node.
+func (g *guarded) writeStable(do func() error) error {
+	if g.write(do) != nil {
+		<-g.halted
+	}
+	return nil
+}
