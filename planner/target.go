@@ -50,8 +50,14 @@ func TargetSpec(base, proposed *spec.Spec, target, exclude []spec.Address) *spec
 	}
 	pick := func(a spec.Address) bool { return chosen(a, target, exclude) }
 	s.Instances = merge(base.Instances, proposed.Instances, func(b *spec.Instance) spec.Address { return b.Address }, pick)
-	need := needed(s.Instances, target)
-	with := func(a spec.Address) bool { return pick(a) || need[a] && !has(base, a) }
+	need := needed(s.Instances)
+	if len(base.Hosts) == 0 { // a first target needs somewhere to go
+		for i := range proposed.Hosts {
+			need[proposed.Hosts[i].Address], need[proposed.Hosts[i].Zone] = true, true
+		}
+	}
+	known := addressesOf(base)
+	with := func(a spec.Address) bool { return pick(a) || need[a] && !known[a] }
 	s.Zones = merge(base.Zones, proposed.Zones, func(b *spec.Zone) spec.Address { return b.Address }, with)
 	s.Hosts = merge(base.Hosts, proposed.Hosts, func(b *spec.Host) spec.Address { return b.Address }, with)
 	s.Aggregates = merge(base.Aggregates, proposed.Aggregates, func(b *spec.Aggregate) spec.Address { return b.Address }, with)
@@ -105,8 +111,8 @@ func keep[T any](all []T, want func(*T) bool) []T {
 	return out
 }
 
-// needed are the addresses that instances name. A first target needs hosts to go to.
-func needed(instances []spec.Instance, target []spec.Address) map[spec.Address]bool {
+// needed are the addresses that instances name.
+func needed(instances []spec.Instance) map[spec.Address]bool {
 	need := map[spec.Address]bool{}
 	for i := range instances {
 		in := &instances[i]
@@ -120,28 +126,25 @@ func needed(instances []spec.Instance, target []spec.Address) map[spec.Address]b
 	return need
 }
 
-// has reports whether s has a block of that address.
-func has(s *spec.Spec, a spec.Address) bool {
-	index := spec.NewIndex(s)
-	switch a.Kind() {
-	case "zone":
-		return index.Zones[a] != nil
-	case "host":
-		return index.Hosts[a] != nil
-	case "pool":
-		return index.Pools[a] != nil
-	case "flavor":
-		return index.Flavors[a] != nil
-	case "image":
-		return index.Images[a] != nil
-	case "network":
-		return index.Networks[a] != nil
-	case "server_group":
-		return index.Groups[a] != nil
-	case "keypair":
-		return index.Keypairs[a] != nil
+// addressesOf returns the addresses of the blocks that instances and hosts can name.
+func addressesOf(s *spec.Spec) map[spec.Address]bool {
+	known := map[spec.Address]bool{}
+	note := func(a spec.Address) { known[a] = true }
+	each(s.Zones, func(b *spec.Zone) { note(b.Address) })
+	each(s.Hosts, func(b *spec.Host) { note(b.Address) })
+	each(s.Pools, func(b *spec.Pool) { note(b.Address) })
+	each(s.Flavors, func(b *spec.Flavor) { note(b.Address) })
+	each(s.Images, func(b *spec.Image) { note(b.Address) })
+	each(s.Networks, func(b *spec.Network) { note(b.Address) })
+	each(s.Groups, func(b *spec.ServerGroup) { note(b.Address) })
+	each(s.Keypairs, func(b *spec.Keypair) { note(b.Address) })
+	return known
+}
+
+func each[T any](all []T, do func(*T)) {
+	for i := range all {
+		do(&all[i])
 	}
-	return false
 }
 
 // DestroySpec returns base without the chosen instances. Hosts stay: their claims are given back when
