@@ -13,8 +13,6 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-type hostAddress = spec.Address
-
 // prepareBacking brings the root disk's backing file to the destination's pool: the cached image
 // when it is still the one in the spec, else a copy of the source's file.
 func (j *Job) prepareBacking(ctx context.Context) error {

@@ -48,6 +48,12 @@ func fitCreate(ctx context.Context, j *Job) error {
 	if j.inst.CreatedAt.IsZero() {
 		j.inst.CreatedAt = time.Now().UTC()
 	}
+	if len(j.op.Tried) > 0 { // what was settled was another host's
+		j.inst.VirtType, j.inst.Arch, j.inst.Machine, j.inst.CPU = "", "", "", ""
+	}
+	if j.inst.Pool.Path == "" {
+		j.inst.Pool.Path = DefaultPool
+	}
 	return j.fit(ctx)
 }
 

@@ -156,6 +156,12 @@ func (j *Job) virtType(info hypervisor.HostInfo) (string, error) {
 // baseline returns the CPU that every host of the fleet with this architecture and kvm can run, so
 // that the guest can move to any of them.
 func (j *Job) baseline(ctx context.Context, h hypervisor.Host, info hypervisor.HostInfo) (string, error) {
+	return j.world.baselines.get(baselineKey{info.Arch, info.CPU, j.world.Record.State().Revision}, func() (string, error) {
+		return j.computeBaseline(ctx, h, info)
+	})
+}
+
+func (j *Job) computeBaseline(ctx context.Context, h hypervisor.Host, info hypervisor.HostInfo) (string, error) {
 	cpus := []string{info.CPU}
 	for address, host := range j.world.Record.State().Hosts.All() {
 		i := host.Inventory

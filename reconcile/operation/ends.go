@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
@@ -69,16 +70,21 @@ func (j *Job) ends(ctx context.Context) (Verdict, error) {
 
 // settle waits until nothing is under way any more and says what came of it.
 func (j *Job) settle(ctx context.Context) (Verdict, error) {
+	moved := time.Now() // when a job was last seen
 	for {
 		var verdict Verdict
 		err := j.patiently(ctx, func() (err error) { verdict, err = j.ends(ctx); return err })
 		if err != nil {
-			return Freeze, frozenBy(err)
+			return Freeze, j.frozenBy(ctx, err)
 		}
 		if verdict != Wait {
 			return verdict, nil
 		}
-		j.reportJob(ctx)
+		if j.reportJob(ctx) {
+			moved = time.Now()
+		} else if time.Since(moved) > j.times.Patience {
+			return Freeze, fmt.Errorf("%w: half-way between %s and %s, and no migration runs", ErrFrozen, j.hostName(j.op.From), j.hostName(j.op.To))
+		}
 		if err := j.wait(ctx, j.times.Poll); errors.Is(err, ErrAborted) {
 			j.abortMigration(ctx)
 			calm := *j
@@ -91,21 +97,25 @@ func (j *Job) settle(ctx context.Context) (Verdict, error) {
 }
 
 // frozenBy makes lasting silence a reason to freeze.
-func frozenBy(err error) error {
-	if silent(err) && !errors.Is(err, ErrFrozen) {
-		return fmt.Errorf("%w: %w", ErrFrozen, err)
+func (j *Job) frozenBy(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, ErrFrozen) || errors.Is(err, ErrAborted) {
+		return err
 	}
-	return err
+	return fmt.Errorf("%w: %w", ErrFrozen, err)
 }
 
-func (j *Job) reportJob(ctx context.Context) {
+// reportJob reports how far the source's migration is, and whether there is one.
+func (j *Job) reportJob(ctx context.Context) bool {
 	h, err := j.host(ctx, j.op.From)
 	if err != nil {
-		return
+		return false
 	}
-	if job, err := h.GetJob(ctx, j.inst.UUID); err == nil {
-		j.reportMigration(job)
+	job, err := h.GetJob(ctx, j.inst.UUID)
+	if err != nil {
+		return false
 	}
+	j.reportMigration(job)
+	return true
 }
 
 // abortMigration asks the source to end the running migration. Whether it did is for the next look.

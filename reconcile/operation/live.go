@@ -30,18 +30,17 @@ func movable(ctx context.Context, j *Job) (bool, error) {
 	if j.op.From != j.inst.Host {
 		return false, fmt.Errorf("%w: %s is on %s, not on %s", ErrInvalid, j.inst.Address, j.hostName(j.inst.Host), j.hostName(j.op.From))
 	}
-	for _, end := range []struct {
-		host hostAddress
-		most uint64
-	}{{j.op.From, j.inst.Generation}, {j.op.To, j.inst.Generation + 1}} {
-		if _, err := j.claimed(ctx, end.host); err != nil {
-			return false, err
-		}
-		if _, err := j.own(ctx, end.host, end.most); err != nil {
-			return false, err
-		}
+	if _, err := j.claimed(ctx, j.op.From); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrInvalid, err) // no other destination will help
 	}
-	return true, nil
+	if _, err := j.own(ctx, j.op.From, j.inst.Generation); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if _, err := j.claimed(ctx, j.op.To); err != nil {
+		return false, err
+	}
+	_, err := j.own(ctx, j.op.To, j.inst.Generation+1)
+	return err == nil, err
 }
 
 // prepared reports that nothing is to be made at the destination: the storage is shared, or the

@@ -31,6 +31,8 @@ type Outcome struct {
 	Elsewhere bool
 	// Frozen: it can't be known where the guest is.
 	Frozen bool
+	// Revoking: it is to be undone, which is not done yet.
+	Revoking bool
 }
 
 // Run goes through the operation's steps. It commits steps, never the operation's end: that is the
@@ -196,7 +198,7 @@ func (j *Job) notUndone(ctx context.Context, cause, err error) Outcome {
 	if ctx.Err() != nil || errors.Is(err, ErrLost) {
 		return Outcome{End: Lost, Err: cause}
 	}
-	return Outcome{End: Parked, Err: fmt.Errorf("%w; %w", cause, err), Frozen: true}
+	return Outcome{End: Parked, Err: fmt.Errorf("%w; %w", cause, err), Frozen: true, Revoking: true}
 }
 
 // pastReturn reports whether a final step is done.

@@ -14,6 +14,10 @@ import (
 
 const mib = 1 << 20
 
+// DefaultPool is where disks go when the spec names no pool: libvirt's own directory, local to each
+// host.
+const DefaultPool = "/var/lib/libvirt/images"
+
 // diskName returns the file name of an instance's disk. It is only used to make one: from then on
 // the recorded path counts.
 func diskName(uuid string, role hypervisor.DiskRole, n int, ext string) string {

@@ -66,6 +66,8 @@ type World struct {
 	// Trace, if not nil, is called before and after each step's work. Tests stop the world there.
 	Trace func(op state.Operation, step string, when When)
 	Times Times
+
+	baselines baselines
 }
 
 // When tells the two ends of a step.

@@ -1,0 +1,142 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// hosts keeps one open connection for each host that was asked for. It implements operation.Hosts.
+type hosts struct {
+	rec Record
+	drv hypervisor.Driver
+
+	mu    sync.Mutex
+	open  map[spec.Address]*opened
+	specs map[spec.Address]*spec.Host // as last looked at, perhaps of a proposal
+	last  map[spec.Address]time.Time  // when it last answered
+}
+
+type opened struct {
+	target hypervisor.Target
+	host   hypervisor.Host
+}
+
+func newHosts(rec Record, drv hypervisor.Driver) *hosts {
+	return &hosts{
+		rec: rec, drv: drv, open: map[spec.Address]*opened{},
+		specs: map[spec.Address]*spec.Host{}, last: map[spec.Address]time.Time{},
+	}
+}
+
+// get opens a host as the spec has it, again when its target changed.
+func (h *hosts) get(ctx context.Context, s *spec.Host) (hypervisor.Host, error) {
+	target := targetOf(s)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.specs[s.Address] = s
+	if o := h.open[s.Address]; o != nil {
+		if reflect.DeepEqual(o.target, target) {
+			return o.host, nil
+		}
+		_ = o.host.Close() // a connection to what the host was before
+		delete(h.open, s.Address)
+	}
+	host, err := h.drv.Open(ctx, target)
+	if err != nil {
+		return nil, fmt.Errorf("host %s: %w", s.Name, err)
+	}
+	h.open[s.Address] = &opened{target: target, host: host}
+	return host, nil
+}
+
+// targetOf says how a host is opened.
+func targetOf(s *spec.Host) hypervisor.Target {
+	t := hypervisor.Target{Name: s.Name, URI: s.URI, PeerURI: s.PeerURI, VirtType: s.VirtType, Capabilities: maps.Clone(s.Capabilities)}
+	if s.Capacity != nil {
+		t.VCPUs, t.MemoryMiB, t.DiskMiB = s.Capacity.VCPUs, int64(s.Capacity.RAM), int64(s.Capacity.Disk)
+	}
+	return t
+}
+
+// find returns the host block of an address: of the spec in force, as it was last looked at, or of the
+// latest revision that had it.
+func (h *hosts) find(address spec.Address) (*spec.Host, error) {
+	st := h.rec.State()
+	if st.Desired != nil {
+		if s := st.Desired.Index.Hosts[address]; s != nil {
+			return s, nil
+		}
+	}
+	h.mu.Lock()
+	s := h.specs[address]
+	h.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	for n := st.Revision; n > 0; n-- {
+		rev, ok := st.RevisionByNumber(n)
+		if !ok {
+			break
+		}
+		old, err := st.SpecOf(rev)
+		if err != nil {
+			return nil, err
+		}
+		for i := range old.Hosts {
+			if old.Hosts[i].Address == address {
+				return &old.Hosts[i], nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("host %s is in no revision of the spec", address)
+}
+
+// Host returns the open host.
+func (h *hosts) Host(ctx context.Context, address spec.Address) (hypervisor.Host, error) {
+	s, err := h.find(address)
+	if err != nil {
+		return nil, err
+	}
+	return h.get(ctx, s)
+}
+
+// Target returns how the host is opened.
+func (h *hosts) Target(address spec.Address) (hypervisor.Target, error) {
+	s, err := h.find(address)
+	if err != nil {
+		return hypervisor.Target{}, err
+	}
+	return targetOf(s), nil
+}
+
+// answered notes when a host was seen.
+func (h *hosts) answered(address spec.Address, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last[address] = at
+}
+
+func (h *hosts) lastSeen(address spec.Address) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last[address]
+}
+
+func (h *hosts) close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var errs []error
+	for _, o := range h.open {
+		errs = append(errs, o.host.Close())
+	}
+	clear(h.open)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,136 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/reconcile/observe"
+	"github.com/novaplan/novaplan/reconcile/operation"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// Observe looks at the hosts of the spec in force and of desired (nil: only those in force), and
+// changes nothing on them. It fails only when ctx ends.
+func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.Observed, error) {
+	st := c.rec.State()
+	look := observe.Look{
+		Hosts: c.toLookAt(st, desired), Pools: c.pools(st, desired), Cluster: st.ClusterID,
+		Open: c.hosts.get, LastSeen: c.hosts.lastSeen,
+		Recorded: func(a spec.Address) *state.Inventory {
+			if h, ok := st.Hosts.Get(string(a)); ok {
+				return &h.Inventory
+			}
+			return nil
+		},
+		Parallel: c.opts.Observe, Connect: c.opts.Connect,
+	}
+	seen, err := look.At(ctx, time.Now().UTC())
+	if err != nil {
+		return nil, err
+	}
+	for address, h := range seen.Hosts {
+		if h.Reachable {
+			c.hosts.answered(address, seen.At)
+		}
+	}
+	c.mu.Lock()
+	c.seen = seen
+	c.mu.Unlock()
+	return seen, nil
+}
+
+// toLookAt returns the hosts of the proposal, of the spec in force, and recorded ones that left it,
+// each once.
+func (c *Controller) toLookAt(st state.State, desired *spec.Spec) []*spec.Host {
+	var all []*spec.Host
+	known := map[spec.Address]bool{}
+	add := func(h *spec.Host) {
+		if !known[h.Address] {
+			known[h.Address] = true
+			all = append(all, h)
+		}
+	}
+	if desired != nil {
+		for i := range desired.Hosts {
+			add(&desired.Hosts[i])
+		}
+	}
+	if st.Desired != nil {
+		for i := range st.Desired.Spec.Hosts {
+			add(&st.Desired.Spec.Hosts[i])
+		}
+	}
+	for address := range st.Hosts.All() {
+		if known[spec.Address(address)] {
+			continue
+		}
+		if h, err := c.hosts.find(spec.Address(address)); err == nil {
+			add(h)
+		}
+	}
+	return all
+}
+
+// pools returns all pools that an instance has or may get, each path once.
+func (c *Controller) pools(st state.State, desired *spec.Spec) []spec.Pool {
+	var all []spec.Pool
+	if desired != nil {
+		all = append(all, desired.Pools...)
+	}
+	if st.Desired != nil {
+		all = append(all, st.Desired.Spec.Pools...)
+	}
+	if len(all) == 0 {
+		all = append(all, spec.Pool{Name: "default", Type: spec.PoolDir, Path: operation.DefaultPool})
+	}
+	var pools []spec.Pool
+	known := map[string]bool{}
+	for _, p := range all {
+		if !known[p.Path] {
+			known[p.Path] = true
+			pools = append(pools, p)
+		}
+	}
+	return pools
+}
+
+// Plan looks at the hosts and computes what would be done to make them what desired says (nil: the
+// spec in force). Nothing is written.
+func (c *Controller) Plan(ctx context.Context, desired *spec.Spec, opts planner.Options) (*planner.Plan, *planner.Observed, error) {
+	plan, seen, _, err := c.compute(ctx, desired, opts)
+	return plan, seen, err
+}
+
+// compute also returns the state that the plan was computed from: the record with desired in place.
+func (c *Controller) compute(ctx context.Context, desired *spec.Spec, opts planner.Options) (*planner.Plan, *planner.Observed, state.State, error) {
+	seen, err := c.Observe(ctx, desired)
+	if err != nil {
+		return nil, nil, state.State{}, err
+	}
+	st := c.rec.State()
+	if desired != nil || opts.Destroy {
+		st = planner.Propose(st, c.desired(desired), opts)
+	}
+	return planner.Compute(st, seen, seen.At, opts), seen, st, nil
+}
+
+// Explain computes the plan with the reasons of every placement.
+func (c *Controller) Explain(ctx context.Context, desired *spec.Spec, address spec.Address) (*planner.Plan, *planner.Placement, error) {
+	plan, _, err := c.Plan(ctx, desired, planner.Options{Explain: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range plan.Changes {
+		if plan.Changes[i].Address == address && plan.Changes[i].Placement != nil {
+			return plan, plan.Changes[i].Placement, nil
+		}
+	}
+	for i := range plan.Unplaced {
+		if plan.Unplaced[i].Address == address {
+			return plan, plan.Unplaced[i].Placement, nil
+		}
+	}
+	return plan, nil, nil
+}
