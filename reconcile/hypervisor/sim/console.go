@@ -36,9 +36,9 @@ func (c *conn) OpenConsole(ctx context.Context, uuid string, rw io.ReadWriter, f
 		}
 		return nil
 	case <-ctx.Done():
-		return nil
+		return fmt.Errorf("%s: %s: %w", c.name, method, ctx.Err())
 	case <-taken:
-		return fmt.Errorf("%s: %s: %w: another user took over", c.name, method, hypervisor.ErrState)
+		return fmt.Errorf("%s: %s: %w: the guest ended, or another user took over", c.name, method, hypervisor.ErrState)
 	case <-cut:
 		return c.unknown(method, "the connection was lost")
 	case <-c.closed:
@@ -55,17 +55,23 @@ func (h *host) takeConsole(uuid string, force bool) (chan struct{}, error) {
 	if err := d.on(); err != nil {
 		return nil, fmt.Errorf("domain %s: %w", d.Def.Name, err)
 	}
-	if user := h.consoles[uuid]; user != nil {
-		if !force {
-			return nil, fmt.Errorf("domain %s: %w: its console is in use", d.Def.Name, hypervisor.ErrState)
-		}
-		close(user)
+	if h.consoles[uuid] != nil && !force {
+		return nil, fmt.Errorf("domain %s: %w: its console is in use", d.Def.Name, hypervisor.ErrState)
 	}
+	h.hangUp(uuid)
 	if h.consoles == nil {
 		h.consoles = map[string]chan struct{}{}
 	}
 	h.consoles[uuid] = make(chan struct{})
 	return h.consoles[uuid], nil
+}
+
+// hangUp ends the console's use.
+func (h *host) hangUp(uuid string) {
+	if user := h.consoles[uuid]; user != nil {
+		delete(h.consoles, uuid)
+		close(user)
+	}
 }
 
 func (c *conn) leaveConsole(uuid string, mine chan struct{}) {

@@ -115,6 +115,9 @@ func (h *host) define(t *turn, def hypervisor.Definition) error {
 	if def.VCPUs < 1 || def.MemoryMiB < 1 {
 		return fmt.Errorf("domain %s: %w: needs vCPUs and memory", def.Name, hypervisor.ErrRefused)
 	}
+	if err := checkStamp(def.Stamp); err != nil {
+		return fmt.Errorf("domain %s: %w", def.Name, err)
+	}
 	if other, taken := h.names[def.Name]; taken && other != def.UUID {
 		return fmt.Errorf("domain %s: %w with UUID %s", def.Name, hypervisor.ErrExists, other)
 	}
@@ -146,12 +149,25 @@ func (c *conn) SetStamp(ctx context.Context, uuid string, stamp hypervisor.Stamp
 		if d.busy() {
 			return fmt.Errorf("%w: a migration protects it", hypervisor.ErrRefused)
 		}
+		if err := checkStamp(stamp); err != nil {
+			return err
+		}
 		d.Def.Stamp = stamp
 		if d.Live != nil {
 			d.Live.Stamp = stamp
 		}
 		return nil
 	})
+}
+
+// maxRecord is how many bytes a stamp's record may have, by the port.
+const maxRecord = 16 << 10
+
+func checkStamp(stamp hypervisor.Stamp) error {
+	if len(stamp.Record) > maxRecord {
+		return fmt.Errorf("%w: the stamp's record has %d bytes, more than %d", hypervisor.ErrRefused, len(stamp.Record), maxRecord)
+	}
+	return nil
 }
 
 // change runs f on a domain and records what it did.

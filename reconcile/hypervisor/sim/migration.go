@@ -146,10 +146,8 @@ func (w *World) receivable(h, dest *host, d *domain, req hypervisor.MigrateReque
 	case !dest.runsCPU(def.CPU):
 		return 0, fmt.Errorf("%w: CPU of %s can't run %s", hypervisor.ErrRefused, dest.name, def.CPU)
 	}
-	if req.NICs != nil {
-		if err := w.pluggable(req.NICs); err != nil {
-			return 0, err
-		}
+	if err := w.fits(def, req); err != nil {
+		return 0, err
 	}
 	var bytes int64
 	for _, disk := range def.Disks {
@@ -160,6 +158,24 @@ func (w *World) receivable(h, dest *host, d *domain, req hypervisor.MigrateReque
 		bytes += n
 	}
 	return bytes, nil
+}
+
+// fits checks that the request names only what the guest has.
+func (w *World) fits(def *hypervisor.Definition, req hypervisor.MigrateRequest) error {
+	if err := checkStamp(req.Stamp); err != nil {
+		return err
+	}
+	for _, file := range req.CopyDisks {
+		if !slices.ContainsFunc(def.Disks, func(d hypervisor.Disk) bool { return d.Path == file }) {
+			return fmt.Errorf("%w: it has no disk %s to copy", hypervisor.ErrRefused, file)
+		}
+	}
+	for _, nic := range req.NICs {
+		if !slices.ContainsFunc(def.NICs, func(n hypervisor.NIC) bool { return n.MAC == nic.MAC }) {
+			return fmt.Errorf("%w: it has no NIC %s to plug in", hypervisor.ErrRefused, nic.MAC)
+		}
+	}
+	return w.pluggable(req.NICs)
 }
 
 func (w *World) receivableDisk(h, dest *host, disk hypervisor.Disk, req hypervisor.MigrateRequest) (int64, error) {
@@ -249,6 +265,7 @@ func (t *turn) arrive(m *migration) {
 	t.copyDisks(m)
 	t.w.unlockDisks(m.source, d.active())
 	t.stopped(m.source, m.uuid)
+	m.source.hangUp(m.uuid)
 	m.source.forget(m.uuid)
 
 	there.Def = m.arriving(d)

@@ -214,6 +214,7 @@ func (t *turn) off(h *host, uuid string, d *domain, power hypervisor.Power) {
 	t.w.guestGone(t, h, uuid, d)
 	t.w.unlockDisks(h, d.active())
 	t.stopped(h, uuid)
+	h.hangUp(uuid)
 	d.Power, d.Reason, d.Live = power, "", nil
 	d.ShutdownAt, d.Pressed = time.Time{}, false
 	if !d.Persistent {

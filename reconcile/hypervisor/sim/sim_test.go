@@ -54,6 +54,8 @@ func place(t testing.TB, h hypervisor.Host, pool hypervisor.Pool, name string) h
 func addDisk(t testing.TB, h hypervisor.Host, pool hypervisor.Pool, name string) string {
 	t.Helper()
 	ctx := t.Context()
+	_, err := h.EnsurePool(ctx, pool)
+	must(t, err)
 	base, err := h.CreateVolume(ctx, pool, hypervisor.VolumeSpec{Name: "base", Format: "qcow2", Bytes: gib})
 	if err != nil && !errors.Is(err, hypervisor.ErrExists) {
 		t.Fatal(err)

@@ -67,14 +67,17 @@ func (w *World) sharedPool(at string) *pool {
 	return p
 }
 
-// find returns the pool as the host sees it, making it usable.
+// find returns the pool as the host sees it. Shared storage is there unless it was unmounted, a
+// local pool once it was ensured.
 func (w *World) find(h *host, want hypervisor.Pool) (*pool, error) {
 	at := path.Clean(want.Path)
 	switch {
 	case !path.IsAbs(at):
 		return nil, fmt.Errorf("pool %q: %w: not an absolute path", want.Path, hypervisor.ErrRefused)
+	case !want.Shared && h.pools[at] == nil:
+		return nil, fmt.Errorf("pool %s: %w", at, hypervisor.ErrNotFound)
 	case !want.Shared:
-		return h.pool(at), nil
+		return h.pools[at], nil
 	case slices.Contains(h.Unmounted, at):
 		return nil, fmt.Errorf("pool %s: %w: not mounted", at, hypervisor.ErrNotFound)
 	}
@@ -115,9 +118,12 @@ func (p *pool) resize(v *volume, allocated int64) {
 	v.Allocated = allocated
 }
 
-// EnsurePool makes the pool usable; a shared one must be mounted.
+// EnsurePool makes a local pool; a shared one must be mounted.
 func (c *conn) EnsurePool(ctx context.Context, want hypervisor.Pool) (hypervisor.PoolInfo, error) {
 	return call(ctx, c, "EnsurePool", func(t *turn) (hypervisor.PoolInfo, error) {
+		if at := path.Clean(want.Path); !want.Shared && path.IsAbs(at) && c.host.pools[at] == nil {
+			t.changedPool(c.host.pool(at))
+		}
 		p, err := t.w.find(c.host, want)
 		if err != nil {
 			return hypervisor.PoolInfo{}, err
@@ -186,7 +192,7 @@ func (c *conn) CreateVolume(ctx context.Context, want hypervisor.Pool, spec hype
 func (w *World) newVolume(h *host, p *pool, spec hypervisor.VolumeSpec) (*volume, error) {
 	v := &volume{Format: spec.Format, Bytes: spec.Bytes, BackingPath: spec.BackingPath, BackingFormat: spec.BackingFormat}
 	switch {
-	case spec.Name == "" || strings.ContainsAny(spec.Name, "/\x00"):
+	case spec.Name == "" || spec.Name == "." || spec.Name == ".." || strings.ContainsAny(spec.Name, "/\x00"):
 		return nil, fmt.Errorf("%w: bad name %q", hypervisor.ErrRefused, spec.Name)
 	case spec.Bytes < 0:
 		return nil, fmt.Errorf("%w: negative size", hypervisor.ErrRefused)

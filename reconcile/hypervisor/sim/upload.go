@@ -16,6 +16,10 @@ import (
 // transferSteps is how often a transfer that takes time reports its progress.
 const transferSteps = 20
 
+// skipBeyond is the size in bytes from which uploads are skipped without looking whether they
+// compress well.
+const skipBeyond = 1 << 20
+
 // UploadVolume fills a volume. What exceeds Options.KeepContent is skipped, when r can seek, and
 // not kept.
 func (c *conn) UploadVolume(ctx context.Context, want hypervisor.Pool, name string, r io.Reader, size int64, progress func(int64)) error {
@@ -231,7 +235,7 @@ func (in *intake) take(n int64) error {
 		}
 		n -= int64(len(part))
 	}
-	if s, ok := in.r.(io.Seeker); ok && in.whole > 1<<20 {
+	if s, ok := in.r.(io.Seeker); ok && in.whole > max(int64(in.keep), skipBeyond) {
 		in.over = true
 		return skip(s, n)
 	}
