@@ -44,8 +44,9 @@ func console(t *testing.T, s *suite) {
 	want(t, "console of what is off", s.a.OpenConsole(ctx, def.UUID, newTerminal(), false), hypervisor.ErrState)
 	must(t, s.a.StartDomain(ctx, def.UUID))
 
-	first, firstDone := s.connect(ctx, def.UUID, false)
-	// A second user is refused once the first is in, which nothing but the refusal tells.
+	first, firstDone := s.connect(ctx, def.UUID, true)
+	// A second user is refused once the first is in, which nothing but the refusal tells. One that comes
+	// before the first is thrown out: the first comes by force.
 	eventually(t, "refusal of a second user", func() bool {
 		second, secondDone := s.connect(ctx, def.UUID, false)
 		second.hangUp.Close()
