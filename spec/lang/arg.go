@@ -71,7 +71,7 @@ func (a *arg) evaluate() (cty.Value, bool) {
 	if a.ev.cancelled() {
 		return cty.DynamicVal, false
 	}
-	v, diags := a.expr.Value(a.context())
+	v, diags := a.ev.evaluate(a.expr, a.context())
 	if diags.HasErrors() {
 		a.failed = true
 		a.report(diags)

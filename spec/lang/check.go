@@ -66,7 +66,7 @@ func (c *checker) network(n *spec.Network) {
 		}
 	}
 	if slices.Sort(ways); len(ways) != 1 {
-		c.ev.errorOnce(c.block.def, "Invalid network", fmt.Sprintf("A network has exactly one of bridge, physical_network and libvirt_network; %s has %s.", n.Address, oneOf(ways)))
+		c.ev.errorOnce(c.block.def, "Invalid network", fmt.Sprintf("A network has exactly one of bridge, physical_network and libvirt_network; %s has %s.", n.Address, both(ways)))
 	}
 	if n.CIDR == "" {
 		if n.Gateway != "" {
@@ -86,6 +86,13 @@ func (c *checker) network(n *spec.Network) {
 	if n.PoolFirst != "" {
 		c.allocationPool(n, cidr)
 	}
+}
+
+func both(words []string) string {
+	if len(words) == 0 {
+		return "none of them"
+	}
+	return strings.Join(words, " and ")
 }
 
 func (c *checker) allocationPool(n *spec.Network, cidr netip.Prefix) {

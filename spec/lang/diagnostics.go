@@ -19,7 +19,7 @@ type TextOptions struct {
 }
 
 // longestLine is how much of a source line is shown.
-const longestLine = 400
+const longestLine = 200
 
 // WriteText writes diagnostics for people: severity and summary, place, snippet with the culprit
 // underlined, the values of what it mentions, and what to do.
@@ -179,7 +179,7 @@ func snippetOf(d *hcl.Diagnostic, files map[string]*hcl.File) *SnippetJSON {
 		end = start + i
 	}
 	if d.Subject.Start.Byte-start > longestLine {
-		start = d.Subject.Start.Byte
+		start = d.Subject.Start.Byte - longestLine/4
 	}
 	end = min(end, start+longestLine)
 	code := f.Bytes[start:end]

@@ -19,6 +19,8 @@ type evaluator struct {
 	errors int
 	seen   map[string]bool // for errorOnce
 	budget int             // iterations left
+	// stopReported says that the budget ran out and that this was reported.
+	stopReported bool
 
 	base      *hcl.EvalContext // functions and every complete root
 	variables map[string]*variable

@@ -211,7 +211,7 @@ func (ev *evaluator) dynamicLabel(it *blockItem, sc *scope) bool {
 func (ev *evaluator) iterate() error {
 	ev.budget--
 	if ev.budget < 0 {
-		return fmt.Errorf("the for expressions of a folder are limited to %d iterations in all", ev.lim.Iterations)
+		return fmt.Errorf("the for expressions and ranges of a folder are limited to %d steps in all", ev.lim.Iterations)
 	}
 	if ev.budget%1024 == 0 {
 		return ev.ctx.Err()
@@ -242,6 +242,12 @@ func friendly(v cty.Value) string {
 	}
 	if name, ok := referenceType(v); ok {
 		return "the " + name
+	}
+	switch {
+	case t.IsTupleType():
+		return fmt.Sprintf("a list of %d", t.Length())
+	case t.IsObjectType():
+		return "an object"
 	}
 	return article(t.FriendlyName())
 }

@@ -136,7 +136,7 @@ func sizeField[T any](name string, unit spec.MiB, low spec.MiB, at func(*T) *spe
 		}
 		switch {
 		case err != nil:
-			a.invalid("%s", err)
+			a.invalid("%s.", err)
 		case m < low:
 			a.invalid("%s is at least %d MiB, this is %s.", a.name, low, friendly(v))
 		default:
@@ -153,7 +153,7 @@ func durationField[T any](name string, at func(*T) *time.Duration) field[T] {
 		}
 		d, err := parseDuration(s)
 		if err != nil {
-			a.invalid("%s", err)
+			a.invalid("%s.", err)
 			return
 		}
 		*at(dst) = d

@@ -247,7 +247,7 @@ func (r *reader) templateFile(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			return cty.NilVal, fmt.Errorf("template %q, line %d: there is no variable %q; it is given %s", name, t.SourceRange().Start.Line, t.RootName(), oneOf(sortedKeys(ctx.Variables)))
 		}
 	}
-	v, diags := expr.Value(ctx)
+	v, diags := r.ev.evaluate(expr, ctx)
 	if diags.HasErrors() {
 		return cty.NilVal, fmt.Errorf("template %q: %w", name, diags)
 	}

@@ -94,7 +94,7 @@ func (in *inputs) fromFile(ev *evaluator, v *variable, a *hcl.Attribute) (cty.Va
 	if !v.sensitive {
 		v.subject = a.Expr.Range()
 	}
-	val, diags := a.Expr.Value(nil)
+	val, diags := ev.evaluate(a.Expr, nil)
 	if diags.HasErrors() {
 		in.failed[v.name] = true
 		rng := a.NameRange
@@ -120,7 +120,8 @@ func (in *inputs) parse(ev *evaluator, v *variable, raw, where string) (cty.Valu
 	expr, diags := hclsyntax.ParseExpression([]byte(raw), name, hcl.InitialPos)
 	if !diags.HasErrors() {
 		var val cty.Value
-		if val, diags = expr.Value(nil); !diags.HasErrors() {
+		ev.meter(expr, []byte(raw))
+		if val, diags = ev.evaluate(expr, nil); !diags.HasErrors() {
 			return val, true
 		}
 	}

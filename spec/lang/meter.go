@@ -16,13 +16,53 @@ type metered struct {
 	ev *evaluator
 }
 
+// stopped is thrown by a meter that has run out and caught by evaluate. An error isn't enough: a for
+// expression that gets one goes on with its next element.
+type stopped struct{ cause error }
+
 func (m *metered) Value(ctx *hcl.EvalContext) (cty.Value, hcl.Diagnostics) {
 	if err := m.ev.iterate(); err != nil {
-		r := m.Range()
-		return cty.DynamicVal, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Evaluation stopped",
-			Detail: fmt.Sprintf("To keep an expression from running forever, evaluation was stopped: %s.", err), Subject: &r}}
+		panic(stopped{err})
 	}
 	return m.Expression.Value(ctx)
+}
+
+// evaluate evaluates expr, and is the only place that does.
+func (ev *evaluator) evaluate(expr hcl.Expression, ctx *hcl.EvalContext) (v cty.Value, diags hcl.Diagnostics) {
+	stop := func(cause error) {
+		r := expr.Range()
+		v, diags = cty.DynamicVal, nil
+		if ev.stopReported {
+			return // once is enough: nothing after it is evaluated
+		}
+		ev.stopReported = true
+		diags = hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Evaluation stopped", Subject: &r,
+			Detail: fmt.Sprintf("To keep an expression from running forever, evaluation was stopped: %s.", cause)}}
+	}
+	if ev.budget < 0 {
+		stop(ev.iterate())
+		return v, diags
+	}
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+			if err := ev.exhausted(); err != nil && diags.HasErrors() {
+				stop(err) // a function caught the panic and made an error of it
+			}
+		case stopped:
+			stop(r.cause)
+		default:
+			panic(r)
+		}
+	}()
+	return expr.Value(ctx)
+}
+
+func (ev *evaluator) exhausted() error {
+	if ev.budget < 0 {
+		return ev.iterate()
+	}
+	return ev.ctx.Err()
 }
 
 // meter puts a meter into every for expression under node, whose source is src.

@@ -193,11 +193,12 @@ func (ev *evaluator) requireBlock(t hcl.Traversal, k *kindBlocks) bool {
 	if b.failed || len(t) < 3 {
 		return true
 	}
-	if idx, ok := t[2].(hcl.TraverseIndex); ok && b.repeat != once {
-		_, ok := ev.element(b, idx.Key, t.SourceRange())
-		return ok
+	idx, ok := t[2].(hcl.TraverseIndex)
+	if !ok || b.repeat == once && idx.Key.Type() == cty.String && b.kind.objectType().HasAttribute(idx.Key.AsString()) {
+		return true
 	}
-	return true
+	_, ok = ev.element(b, idx.Key, t.SourceRange())
+	return ok
 }
 
 // findBlock returns the block that t names.

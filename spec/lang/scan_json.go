@@ -47,6 +47,11 @@ func stringEnd(src []byte, i int) int {
 // scanJSONString scans a quoted string both as template and as expression, because which it is
 // depends on the attribute. Strings with few special characters can't exceed a limit.
 func scanJSONString(quoted []byte, lim Limits) *limitHit {
+	if bytes.Contains(quoted, []byte("for")) {
+		if hit := scanJSONFor(quoted, lim); hit != nil {
+			return hit
+		}
+	}
 	special := bytes.Count(quoted, []byte(`\`))
 	for _, c := range quoted {
 		if bytes.IndexByte([]byte("([{!-?%+.*/<>=&|:"), c) >= 0 {
@@ -65,4 +70,29 @@ func scanJSONString(quoted []byte, lim Limits) *limitHit {
 	}
 	tokens, _ := hclsyntax.LexExpression([]byte(s), "", hcl.InitialPos)
 	return scanTokens(tokens, lim)
+}
+
+// scanJSONFor refuses for expressions in each other. HCL parses the strings of JSON when it evaluates
+// them, so that they can't be metered.
+func scanJSONFor(quoted []byte, lim Limits) *limitHit {
+	var s string
+	if json.Unmarshal(quoted, &s) != nil {
+		return nil
+	}
+	if hit := scanTemplate([]byte(s), lim); hit != nil {
+		return hit
+	}
+	tokens, _ := hclsyntax.LexTemplate([]byte(s), "", hcl.InitialPos)
+	count := 0
+	for i, t := range tokens {
+		opener := i > 0 && (tokens[i-1].Type == hclsyntax.TokenOBrack || tokens[i-1].Type == hclsyntax.TokenOBrace ||
+			tokens[i-1].Type == hclsyntax.TokenTemplateControl || tokens[i-1].Type == hclsyntax.TokenNewline)
+		if opener && t.Type == hclsyntax.TokenIdent && string(t.Bytes) == "for" {
+			count++
+		}
+	}
+	if count > 1 {
+		return &limitHit{what: "the number of for expressions in one string of the JSON syntax", limit: 1}
+	}
+	return nil
 }

@@ -130,7 +130,7 @@ func (ev *evaluator) settleOne(v *variable, in *inputs) {
 			}
 			return
 		}
-		val, diags := v.def.Value(nil)
+		val, diags := ev.evaluate(v.def, nil)
 		if diags.HasErrors() {
 			ev.errorf(v.def.Range(), "Invalid default", "A default is a constant: it can't use variables or functions.")
 			return
@@ -140,7 +140,7 @@ func (ev *evaluator) settleOne(v *variable, in *inputs) {
 			v.subject = v.def.Range()
 		}
 	}
-	val, err := v.conform(raw)
+	val, err := ev.conform(v, raw)
 	if err != nil {
 		detail := fmt.Sprintf("The variable %q wants %s: %s.", v.name, typeexpr.TypeString(v.typ), err)
 		if v.sensitive {
@@ -155,12 +155,12 @@ func (ev *evaluator) settleOne(v *variable, in *inputs) {
 	v.value = val
 }
 
-func (v *variable) conform(val cty.Value) (cty.Value, error) {
+func (ev *evaluator) conform(v *variable, val cty.Value) (cty.Value, error) {
 	if val.IsNull() && v.notNull {
 		if v.def == nil {
 			return val, fmt.Errorf("it can't be null")
 		}
-		val, _ = v.def.Value(nil)
+		val, _ = ev.evaluate(v.def, nil)
 	}
 	if v.defaults != nil && !val.IsNull() {
 		val = v.defaults.Apply(val)

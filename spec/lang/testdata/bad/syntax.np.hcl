@@ -1,0 +1,4 @@
+zone "a" {
+  name = 
+}
+capacity { vcpus = 1, ram = 2 }

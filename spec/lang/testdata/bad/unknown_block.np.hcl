@@ -1,0 +1,3 @@
+instanse "web" {}
+frobnicate "x" {}
+stray = 1
