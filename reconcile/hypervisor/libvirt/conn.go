@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 )
 
 // guardedConn watches a connection for the RPC library, which tells callers neither why a connection
@@ -14,13 +15,17 @@ type guardedConn struct {
 	net.Conn
 	frames frameGuard
 
+	// settled is closed when the login has ended. The RPC library writes a field unguarded at the end of a
+	// login that it reads when the connection ends, so the news of an end is held back until then.
+	settled chan struct{}
+
 	gone  chan struct{} // closed when the connection has ended, for whatever reason
 	mu    sync.Mutex
 	cause error // why; valid once gone is closed
 }
 
 func newGuardedConn(conn net.Conn) *guardedConn {
-	return &guardedConn{Conn: conn, gone: make(chan struct{})}
+	return &guardedConn{Conn: conn, settled: make(chan struct{}), gone: make(chan struct{})}
 }
 
 // notSentError marks a request of which at least the last byte never left, so that libvirtd, which
@@ -37,9 +42,23 @@ func (c *guardedConn) Read(p []byte) (int, error) {
 	}
 	if err != nil {
 		c.end(err)
+		c.awaitSettled()
 		return 0, err
 	}
 	return n, nil
+}
+
+// loginGrace is more than the library needs after the last answer of a login. When it passes, the login
+// waits for an answer that will never come, and must hear so.
+const loginGrace = 100 * time.Millisecond
+
+func (c *guardedConn) awaitSettled() {
+	timer := time.NewTimer(loginGrace)
+	defer timer.Stop()
+	select {
+	case <-c.settled:
+	case <-timer.C:
+	}
 }
 
 func (c *guardedConn) Write(p []byte) (int, error) {

@@ -49,6 +49,7 @@ func openSession(ctx context.Context, e Endpoint, opts Options) (*session, error
 		conn.end(fmt.Errorf("no answer from libvirtd: %w", ctx.Err()))
 		err = <-login // the closed socket ends it
 	}
+	close(conn.settled)
 	if err != nil {
 		cause := loginCause(conn, err)
 		conn.Close()
