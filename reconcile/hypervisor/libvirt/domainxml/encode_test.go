@@ -89,8 +89,8 @@ func golden(t *testing.T, name, got string) {
 
 func TestEncodeRefuses(t *testing.T) {
 	cases := map[string]struct {
-		break_ func(*hypervisor.Definition)
-		want   string
+		spoil func(*hypervisor.Definition)
+		want  string
 	}{
 		"virt type":    {func(d *hypervisor.Definition) { d.VirtType = "xen" }, `"xen": want kvm or qemu`},
 		"no vcpus":     {func(d *hypervisor.Definition) { d.VCPUs = 0 }, "0 vCPUs"},
@@ -111,7 +111,7 @@ func TestEncodeRefuses(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			def := full()
-			c.break_(&def)
+			c.spoil(&def)
 			_, err := domainxml.Encode(def)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want one with %q", err, c.want)
