@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile/operation"
 )
 
@@ -136,12 +138,13 @@ func (c *Controller) retarget(ctx context.Context, op *state.Operation, cause er
 	if op.Action != state.Create && op.Action != state.Migrate || len(op.Tried)+1 >= c.opts.Attempts || c.isHalted() {
 		return false
 	}
-	c.mu.Lock()
-	seen := c.seen
-	c.mu.Unlock()
+	seen, err := c.lastLook(ctx)
+	if err != nil {
+		return false
+	}
 	tried := *op
 	for range c.opts.Attempts {
-		to := c.opts.Placer.Next(c.rec.State(), seen, &tried)
+		to, _ := planner.NextHost(c.rec.State(), seen, time.Now().UTC(), &tried)
 		if to == "" {
 			return false
 		}
@@ -156,6 +159,17 @@ func (c *Controller) retarget(ctx context.Context, op *state.Operation, cause er
 		tried.Tried = append(tried.Tried[:len(tried.Tried):len(tried.Tried)], to) // no room there any more
 	}
 	return false
+}
+
+// lastLook returns the last observation, a new one when there is none.
+func (c *Controller) lastLook(ctx context.Context) (*planner.Observed, error) {
+	c.mu.Lock()
+	seen := c.seen
+	c.mu.Unlock()
+	if seen != nil {
+		return seen, nil
+	}
+	return c.Observe(ctx, nil)
 }
 
 // setAside records that an operation can't go on: its instance is frozen when it can't be known where

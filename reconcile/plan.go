@@ -116,21 +116,16 @@ func (c *Controller) compute(ctx context.Context, desired *spec.Spec, opts plann
 	return planner.Compute(st, seen, seen.At, opts), seen, st, nil
 }
 
-// Explain computes the plan with the reasons of every placement.
-func (c *Controller) Explain(ctx context.Context, desired *spec.Spec, address spec.Address) (*planner.Plan, *planner.Placement, error) {
-	plan, _, err := c.Plan(ctx, desired, planner.Options{Explain: true})
+// Explain tells everything about one instance of desired (nil: of the spec in force). It returns nil
+// when neither the spec nor the record knows the address.
+func (c *Controller) Explain(ctx context.Context, desired *spec.Spec, address spec.Address) (*planner.Explanation, error) {
+	seen, err := c.Observe(ctx, desired)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	for i := range plan.Changes {
-		if plan.Changes[i].Address == address && plan.Changes[i].Placement != nil {
-			return plan, plan.Changes[i].Placement, nil
-		}
+	st := c.rec.State()
+	if desired != nil {
+		st = planner.Propose(st, desired, planner.Options{})
 	}
-	for i := range plan.Unplaced {
-		if plan.Unplaced[i].Address == address {
-			return plan, plan.Unplaced[i].Placement, nil
-		}
-	}
-	return plan, nil, nil
+	return planner.Explain(st, seen, seen.At, planner.Options{Explain: true}, address), nil
 }

@@ -7,9 +7,7 @@ import (
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
-	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile/operation"
-	"github.com/novaplan/novaplan/spec"
 )
 
 // Record is the replicated record as the controller needs it. A read-only one fails in Propose and
@@ -22,25 +20,15 @@ type Record interface {
 	Changes() <-chan struct{}
 }
 
-// Placer finds the next-best host for an operation whose host failed.
-type Placer interface {
-	// Next returns "" when no host is left.
-	Next(st state.State, seen *planner.Observed, op *state.Operation) spec.Address
-}
-
-// Images brings images and config drives into pools; see operation.Images.
-type Images = operation.Images
-
 // Options shape a Controller. Zero fields have defaults.
 type Options struct {
-	Images      Images
-	Placer      Placer
-	Endpoint    string        // written into claims
-	Parallelism int           // operations at once, beyond the record's own limits; 0: 10
-	Observe     int           // hosts looked at, and recorded, at once; 0: 64
-	Attempts    int           // hosts that a create or migration is tried on; 0: 3
-	Retry       time.Duration // between two looks at a parked operation; 0: 30 s
-	Connect     time.Duration // for a host's first answer; 0: 5 s
+	Images      operation.Images // nil: the controller can look and plan
+	Endpoint    string           // written into claims
+	Parallelism int              // operations at once, beyond the record's own limits; 0: 10
+	Observe     int              // hosts looked at, and recorded, at once; 0: 64
+	Attempts    int              // hosts that a create or migration is tried on; 0: 3
+	Retry       time.Duration    // between two looks at a parked operation; 0: 30 s
+	Connect     time.Duration    // for a host's first answer; 0: 5 s
 	Times       operation.Times
 	Log         *slog.Logger
 	// Trace is called before and after each step; see operation.World.
@@ -67,18 +55,10 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Images == nil {
-		o.Images = NominalImages{}
-	}
-	if o.Placer == nil {
-		o.Placer = nowhere{}
+		o.Images = noImages{}
 	}
 	return o
 }
-
-// nowhere is the Placer that knows no other host.
-type nowhere struct{}
-
-func (nowhere) Next(state.State, *planner.Observed, *state.Operation) spec.Address { return "" }
 
 // The errors that callers decide on.
 var (

@@ -13,6 +13,7 @@ import (
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile"
+	"github.com/novaplan/novaplan/reconcile/disk"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
 	"github.com/novaplan/novaplan/spec"
@@ -39,7 +40,7 @@ func newLab(t *testing.T, hosts int, shared bool) *lab {
 		Fleet: "default", Stack: "default",
 		Pools:    []spec.Pool{{Address: "pool.vms", Name: "vms", Type: spec.PoolDir, Path: "/srv/vms", Shared: shared}},
 		Flavors:  []spec.Flavor{{Address: "flavor.small", Name: "small", VCPUs: 1, RAM: 1024, Disk: 10240}},
-		Images:   []spec.Image{{Address: "image.debian", Name: "debian", Location: "/debian.qcow2", Format: "qcow2", Checksum: "sha256:00"}},
+		Images:   []spec.Image{{Address: "image.debian", Name: "debian", Location: "/debian.qcow2", Format: "qcow2", Checksum: "sha256:" + strings.Repeat("0", 64)}},
 		Networks: []spec.Network{{Address: "network.lan", Name: "lan", Bridge: "br0", CIDR: "10.0.0.0/16"}},
 	}
 	for i := range hosts {
@@ -49,6 +50,7 @@ func newLab(t *testing.T, hosts int, shared bool) *lab {
 			Capacity: &spec.Capacity{VCPUs: 16, RAM: 65536, Disk: 1 << 20},
 		})
 	}
+	l.opts.Images = reconcile.Images{Images: &disk.Images{Source: disk.Simulated{}, Cache: disk.NewCache(disk.CacheOptions{})}}
 	if os.Getenv("NOVAPLAN_TEST_LOG") != "" {
 		l.opts.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

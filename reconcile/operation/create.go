@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile/disk"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 )
 
@@ -79,12 +80,12 @@ func ensureImage(ctx context.Context, j *Job) error {
 		return fmt.Errorf("%w: %s needs a root disk of %d MiB, flavor %s has %d", ErrImage, image.Name,
 			(got.Bytes+mib-1)/mib, j.inst.Flavor.Short(), j.inst.Size.DiskMiB)
 	}
-	j.inst.Disks = []state.Disk{j.newDisk(hypervisor.DiskRoot, "qcow2", "qcow2", root)}
+	j.inst.Disks = []state.Disk{j.newDisk(hypervisor.DiskRoot, "qcow2", root)}
 	if n := j.inst.Size.EphemeralMiB; n > 0 {
-		j.inst.Disks = append(j.inst.Disks, j.newDisk(hypervisor.DiskEphemeral, "qcow2", "qcow2", n*mib))
+		j.inst.Disks = append(j.inst.Disks, j.newDisk(hypervisor.DiskEphemeral, "qcow2", n*mib))
 	}
 	if n := j.inst.Size.SwapMiB; n > 0 {
-		j.inst.Disks = append(j.inst.Disks, j.newDisk(hypervisor.DiskSwap, "qcow2", "qcow2", n*mib))
+		j.inst.Disks = append(j.inst.Disks, j.newDisk(hypervisor.DiskSwap, "qcow2", n*mib))
 	}
 	j.backing = hypervisor.VolumeSpec{BackingPath: got.Path, BackingFormat: got.Format}
 	return nil
@@ -107,7 +108,7 @@ func makeDisks(ctx context.Context, j *Job) error {
 // that it would have used, for a run that ended before anything was recorded.
 func dropMadeDisks(ctx context.Context, j *Job) error {
 	for _, role := range []hypervisor.DiskRole{hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap} {
-		if err := j.dropVolume(ctx, j.inst.Host, diskName(j.inst.UUID, role, 0, "qcow2")); err != nil {
+		if err := j.dropVolume(ctx, j.inst.Host, disk.VolumeName(j.inst.UUID, role, 0, "qcow2")); err != nil {
 			return err
 		}
 	}
@@ -122,12 +123,12 @@ func makeConfigDrive(ctx context.Context, j *Job) error {
 	if content == nil {
 		return nil
 	}
-	disk := j.newDisk(hypervisor.DiskConfig, "raw", "iso", int64(len(content)))
-	if err := j.writeVolume(ctx, disk, content); err != nil {
+	drive := j.newDisk(hypervisor.DiskConfig, "raw", int64(len(content)))
+	if err := j.writeVolume(ctx, drive, content); err != nil {
 		return fmt.Errorf("config drive: %w", err)
 	}
 	if len(j.disks(hypervisor.DiskConfig)) == 0 {
-		j.inst.Disks = append(j.inst.Disks, disk)
+		j.inst.Disks = append(j.inst.Disks, drive)
 	}
 	return nil
 }
@@ -149,7 +150,7 @@ func (j *Job) writeVolume(ctx context.Context, d state.Disk, content []byte) err
 }
 
 func dropConfigDrive(ctx context.Context, j *Job) error {
-	return j.dropVolume(ctx, j.inst.Host, diskName(j.inst.UUID, hypervisor.DiskConfig, 0, "iso"))
+	return j.dropVolume(ctx, j.inst.Host, disk.ConfigDriveName(j.inst.UUID))
 }
 
 func isDefined(ctx context.Context, j *Job) (bool, error) {

@@ -3,6 +3,7 @@ package operation
 import (
 	"errors"
 
+	"github.com/novaplan/novaplan/reconcile/disk"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 )
 
@@ -10,7 +11,7 @@ import (
 // is undone, and a create or migration is tried on another host.
 var (
 	// ErrImage: the image's source is at fault, so no other host will do better.
-	ErrImage = errors.New("image can't be used")
+	ErrImage = disk.ErrImage
 	// ErrForeign: there is something here that novaplan did not make, or that another cluster owns.
 	ErrForeign = errors.New("not ours")
 	// ErrAhead: a domain has a higher generation than the record, so the record is behind: nothing is

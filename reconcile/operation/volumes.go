@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"strconv"
 
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile/disk"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
 )
@@ -18,15 +18,10 @@ const mib = 1 << 20
 // host.
 const DefaultPool = "/var/lib/libvirt/images"
 
-// diskName returns the file name of an instance's disk. It is only used to make one: from then on
-// the recorded path counts.
-func diskName(uuid string, role hypervisor.DiskRole, n int, ext string) string {
-	return "np-" + uuid + "-" + string(role) + "-" + strconv.Itoa(n) + "." + ext
-}
-
-// newDisk returns the record of a disk to make.
-func (j *Job) newDisk(role hypervisor.DiskRole, format, ext string, bytes int64) state.Disk {
-	name := diskName(j.inst.UUID, role, 0, ext)
+// newDisk returns the record of a disk to make. Its name is only used here: from then on the
+// recorded path counts.
+func (j *Job) newDisk(role hypervisor.DiskRole, format string, bytes int64) state.Disk {
+	name := disk.VolumeName(j.inst.UUID, role, 0, format)
 	return state.Disk{Role: string(role), Path: path.Join(j.inst.Pool.Path, name), Format: format, Bytes: bytes}
 }
 
@@ -84,8 +79,8 @@ func (j *Job) unused(ctx context.Context, h hypervisor.Host, name string) error 
 	if err != nil {
 		return err
 	}
-	for _, disk := range d.Disks {
-		if path.Base(disk) == name && d.Power.Active() {
+	for _, file := range d.Disks {
+		if path.Base(file) == name && d.Power.Active() {
 			return fmt.Errorf("%w: disk %s is in use by %s", ErrFrozen, name, d.Name)
 		}
 	}

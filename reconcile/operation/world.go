@@ -8,6 +8,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/reconcile/disk"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
 )
@@ -32,15 +33,10 @@ type Hosts interface {
 }
 
 // Image is an image in the cache of a pool: the backing file of root disks.
-type Image struct {
-	Path   string
-	Format string // "qcow2" or "raw"
-	Bytes  int64  // virtual size
-	Digest string // "sha256:..." of its content
-}
+type Image = disk.Image
 
 // Progress is called with bytes done of total; total is 0 when it isn't known.
-type Progress func(done, total int64)
+type Progress = disk.Progress
 
 // Images brings images and config drives into pools.
 type Images interface {
