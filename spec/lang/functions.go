@@ -39,8 +39,8 @@ func (ev *evaluator) functions(confined bool) map[string]function.Function {
 		"slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc, "zipmap": stdlib.ZipmapFunc,
 
 		"base64decode": encoding.Base64DecodeFunc, "base64encode": encoding.Base64EncodeFunc, "urlencode": encoding.URLEncodeFunc,
-		"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": ev.limitNesting(stdlib.JSONDecodeFunc),
-		"yamlencode": yaml.YAMLEncodeFunc, "yamldecode": ev.limitNesting(yaml.YAMLDecodeFunc), "csvdecode": stdlib.CSVDecodeFunc,
+		"jsonencode": stdlib.JSONEncodeFunc, "jsondecode": ev.limitNesting(stdlib.JSONDecodeFunc, depthOfJSON, deepestText/20),
+		"yamlencode": yaml.YAMLEncodeFunc, "yamldecode": ev.limitNesting(yaml.YAMLDecodeFunc, depthOfYAML, deepestText), "csvdecode": stdlib.CSVDecodeFunc,
 
 		"md5": crypto.Md5Func, "sha1": crypto.Sha1Func, "sha256": crypto.Sha256Func, "sha512": crypto.Sha512Func,
 
@@ -96,24 +96,54 @@ func guard(f function.Function, check func(args []cty.Value) error) function.Fun
 	return function.New(s)
 }
 
+// deepestText is how deep a text for yamldecode may be nested; for jsondecode it is a twentieth,
+// because there the depth is counted exactly.
+const deepestText = 200_000
+
 // limitNesting keeps decoders, which recurse, from what would overflow the stack.
-func (ev *evaluator) limitNesting(f function.Function) function.Function {
+func (ev *evaluator) limitNesting(f function.Function, depthOf func(string) int, limit int) function.Function {
 	return guard(f, func(args []cty.Value) error {
 		if !args[0].IsKnown() || args[0].IsNull() || args[0].Type() != cty.String {
 			return nil
 		}
-		depth := 0
-		for line := range strings.Lines(args[0].AsString()) {
-			depth += strings.Count(line, "[") + strings.Count(line, "{") - strings.Count(line, "]") - strings.Count(line, "}")
-			opened := strings.Count(line, "[") + strings.Count(line, "{")
-			indent := len(line) - len(strings.TrimLeft(line, " -?")) // nesting of YAML in block style
-			if opened > 50*ev.lim.Nesting || depth > 50*ev.lim.Nesting || indent > 10*ev.lim.Nesting {
-				return fmt.Errorf("the text is nested too deeply: a line is limited to %d brackets and an indent of %d", 50*ev.lim.Nesting, 10*ev.lim.Nesting)
-			}
-			depth = max(depth, 0)
+		if depthOf(args[0].AsString()) > limit {
+			return fmt.Errorf("the text is nested too deeply: it is limited to %d", limit)
 		}
 		return nil
 	})
+}
+
+// depthOfJSON returns the deepest nesting of brackets outside of strings.
+func depthOfJSON(s string) int {
+	depth, deepest := 0, 0
+	src := []byte(s)
+	for i := 0; i < len(src); i++ {
+		switch src[i] {
+		case '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}':
+			depth--
+		case '"':
+			i = stringEnd(src, i) - 1
+		}
+	}
+	return deepest
+}
+
+// depthOfYAML returns at least the deepest nesting: a closing bracket near a quote or comment may be
+// none, and isn't counted.
+func depthOfYAML(s string) int {
+	depth, deepest := 0, 0
+	for line := range strings.Lines(s) {
+		indent := len(line) - len(strings.TrimLeft(line, " -?")) // in block style it nests
+		depth += strings.Count(line, "[") + strings.Count(line, "{")
+		deepest = max(deepest, depth+indent)
+		if !strings.ContainsAny(line, `'"#`) {
+			depth = max(0, depth-strings.Count(line, "]")-strings.Count(line, "}"))
+		}
+	}
+	return deepest
 }
 
 // limitFormat refuses widths that would fill the memory.
