@@ -15,13 +15,20 @@ var testTime = time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
 
 // world is a simulated fleet: the record as Apply keeps it, and hosts that do what operations say.
 type world struct {
-	t   testing.TB
+	t   failer
 	st  state.State
 	obs *Observed
 }
 
+// failer is what tests, benchmarks and properties have in common.
+type failer interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // newWorld bootstraps a record and shows the hosts of s to it, unclaimed, 8 cores and 16 GiB each.
-func newWorld(t testing.TB, s *spec.Spec) *world {
+func newWorld(t failer, s *spec.Spec) *world {
 	w := &world{t: t, obs: &Observed{At: testTime, Hosts: map[spec.Address]*HostObservation{}}}
 	w.must(state.Command{Bootstrap: &state.Bootstrap{ClusterID: testCluster, Fleet: "default", Mode: state.Sim, Level: 1}})
 	for i := range s.Hosts {

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner/placement"
@@ -49,7 +50,7 @@ func (c *computation) tryMove(r *record) (*moving, *Unplaced) {
 	o := c.occupant(r.have)
 	c.fleet.Remove(r.host.ordinal, o)
 	m := &moving{r: r, kind: kind, to: c.pick.Pick(q)}
-	if m.to < 0 {
+	if m.to < 0 || m.to == r.host.ordinal {
 		p := c.policy.Rank(c.fleet, q, c.explains(r.address()))
 		c.fleet.Put(r.host.ordinal, o)
 		return nil, &Unplaced{Address: r.address(), Source: r.source(), Placement: p,
@@ -60,13 +61,6 @@ func (c *computation) tryMove(r *record) (*moving, *Unplaced) {
 	}
 	c.fleet.Put(m.to, o)
 	return m, nil
-}
-
-// undo takes a move back in the fleet.
-func (c *computation) undo(m *moving) {
-	o := c.occupant(m.r.have)
-	c.fleet.Remove(m.to, o)
-	c.fleet.Put(m.r.host.ordinal, o)
 }
 
 // move adds the operation of a move and its line.
@@ -131,33 +125,26 @@ func (c *computation) breaksGroup(r *record) (state.Reason, bool) {
 			return state.Reason{Code: ReasonGroupPolicy, Message: fmt.Sprintf("%s has %d of group %s, at most %d", r.host.name(), n, g.Name, most)}, true
 		}
 	case spec.Affinity:
-		if hosts := c.fleet.MemberHosts(g.Address); len(hosts) > 1 {
-			return state.Reason{Code: ReasonGroupPolicy, Message: fmt.Sprintf("group %s is on %d hosts", g.Name, len(hosts))}, true
+		hosts := c.fleet.MemberHosts(g.Address)
+		if len(hosts) == 2 && c.fleet.Members(g.Address, r.host.ordinal) == 1 {
+			return state.Reason{Code: ReasonGroupPolicy, Message: fmt.Sprintf("the others of group %s are on another host", g.Name)}, true
 		}
+		c.scattered(g, hosts)
 	}
 	return state.Reason{}, false
 }
 
-// settle moves what is on a host that isn't right for it any more, one after the other: an earlier
-// move may have made a later one needless.
-func (c *computation) settle() {
-	for _, r := range c.moves {
-		reason, still := c.misplaced(r)
-		if !still {
-			continue
-		}
-		if c.refuseLocked(r, r.want.Locked, "a move") {
-			continue
-		}
-		m, u := c.tryMove(r)
-		if m == nil {
-			u.Reason.Message += " (" + reason.Message + ")"
-			c.plan.Unplaced = append(c.plan.Unplaced, *u)
-			continue
-		}
-		if m.to == r.host.ordinal {
-			continue // nowhere better: the policy asks for what it has
-		}
-		c.move(m, reason)
+// scattered says, once per group, that its members can't be brought together one by one: each would be
+// alone on the way.
+func (c *computation) scattered(g *spec.ServerGroup, hosts []int) {
+	if len(hosts) < 2 || slices.ContainsFunc(c.plan.Warnings, func(m Message) bool { return m.Address == g.Address }) {
+		return
 	}
+	var names []string
+	for _, i := range hosts {
+		names = append(names, c.hosts[i].name())
+	}
+	c.warn(Message{Code: CodeGroupImpossible, Address: g.Address, Source: g.Source,
+		Summary: fmt.Sprintf("group %s has policy affinity and is on %s", g.Name, joinNames(names, 8)),
+		Detail:  []string{"Its members can't be brought together one at a time without breaking the policy on the way.", "Use soft-affinity, or remove and add again what is on the smaller part."}})
 }

@@ -86,11 +86,11 @@ func (o *ordering) findTight() {
 	}
 	trial := o.newTrial()
 	for at := range o.hosts {
-		if !departures[at] {
-			continue
-		}
 		for _, j := range arrivals[at] {
-			if o.fits(trial, at, j.occupant) {
+			if !departures[at] && !o.affine(j) {
+				continue
+			}
+			if o.fits(trial, at, j) {
 				trial.Put(at, j.occupant)
 			} else {
 				o.tight[at] = &tightHost{}
@@ -102,6 +102,12 @@ func (o *ordering) findTight() {
 			t.circles = true
 		}
 	}
+}
+
+// affine: the group of a move keeps it from leaving while others stay.
+func (o *ordering) affine(j *job) bool {
+	g := o.index.Groups[j.occupant.Group]
+	return g != nil && g.Policy == spec.Affinity && j.from >= 0
 }
 
 // newTrial is a fleet as it is now, to try things on.
@@ -116,13 +122,26 @@ func (o *ordering) arrives(j *job) int {
 }
 
 // fits reports whether the host takes the occupant now, by room and by group.
-func (o *ordering) fits(f *placement.Fleet, at int, occ placement.Occupant) bool {
+func (o *ordering) fits(f *placement.Fleet, at int, j *job) bool {
+	occ := j.occupant
 	h := f.Hosts[at]
 	if lack := h.Limits.Fits(occ.Size, h.Used()); lack != nil && (lack.Filter != "num_instances" || o.policy.Uses(lack.Filter)) {
 		return false
 	}
 	g := o.index.Groups[occ.Group]
-	return g == nil || g.Policy != spec.AntiAffinity || f.Members(g.Address, at) < max(1, g.MaxServerPerHost)
+	switch {
+	case g == nil:
+		return true
+	case g.Policy == spec.AntiAffinity:
+		return f.Members(g.Address, at) < max(1, g.MaxServerPerHost)
+	case g.Policy == spec.Affinity:
+		for _, other := range f.MemberHosts(g.Address) {
+			if other != at && (other != j.from || f.Members(g.Address, other) > 1) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // carryOut runs the jobs in the fleet as it is now until none is left or none can go on.
@@ -166,7 +185,7 @@ func (o *ordering) step(j *job) bool {
 		}
 	}
 	if at := o.arrives(j); at >= 0 {
-		if !o.fits(o.now, at, j.occupant) {
+		if !o.fits(o.now, at, j) {
 			return false
 		}
 		o.wait(j, at)
@@ -189,12 +208,12 @@ func (o *ordering) wait(j *job, at int) {
 		return
 	}
 	var back []*job
-	for i := len(t.left) - 1; i >= 0 && o.fits(o.now, at, j.occupant); i-- {
+	for i := len(t.left) - 1; i >= 0 && o.fits(o.now, at, j); i-- {
 		o.now.Put(at, t.left[i].occupant)
 		back = append(back, t.left[i])
 	}
 	needed := len(t.left) - len(back)
-	if !o.fits(o.now, at, j.occupant) {
+	if !o.fits(o.now, at, j) {
 		needed++
 	}
 	for _, d := range back {

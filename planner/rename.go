@@ -4,22 +4,25 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/novaplan/novaplan/spec"
 )
 
 // likelyRenames finds removed instances that a new one with an equal body seems to be, and refuses
 // both: a block that was only renamed must not cost a guest its disk. It returns what is left. A
-// removed block, or a moved one, says what is meant.
+// removed block, or a moved one, says what is meant. Only a proposal is looked at: once approved, it
+// was meant.
 func (c *computation) likelyRenames(fresh []*spec.Instance, removed []*record) ([]*spec.Instance, []*record) {
-	if len(fresh) == 0 || len(removed) == 0 || c.options.Destroy {
+	if len(fresh) == 0 || len(removed) == 0 || c.desired.Base == nil || c.options.Destroy {
 		return fresh, removed
 	}
+	m := newMatcher(c, fresh)
 	taken := map[spec.Address]spec.Address{} // new -> old
 	var kept []*record
 	for _, r := range removed {
-		if to := c.lookalike(r, fresh, taken); to != "" {
-			taken[to] = r.have.Address
+		if to := m.match(r); to != nil {
+			taken[to.Address] = r.have.Address
 		} else {
 			kept = append(kept, r)
 		}
@@ -31,69 +34,99 @@ func (c *computation) likelyRenames(fresh []*spec.Instance, removed []*record) (
 	return slices.DeleteFunc(fresh, func(in *spec.Instance) bool { return taken[in.Address] != "" }), kept
 }
 
-// lookalike returns the first new instance that r seems to have become: of a whole new block with the
-// same key when r's whole block is gone, or of r's own block with another key.
-func (c *computation) lookalike(r *record, fresh []*spec.Instance, taken map[spec.Address]spec.Address) spec.Address {
-	old := r.have.Address
-	if c.removedBlock(old) != nil {
-		return ""
+// matcher pairs removed instances with new ones of the same body: of the same block with another key,
+// or of a block that is new as a whole, with the same key, when the old block is gone as a whole.
+type matcher struct {
+	*computation
+	sameBlock map[place][]*spec.Instance
+	sameKey   map[place][]*spec.Instance
+	wanted    map[spec.Address]bool // blocks of the spec
+	recorded  map[spec.Address]bool // blocks of the record
+	taken     map[*spec.Instance]bool
+}
+
+// place is a body and the part of the address that a rename keeps.
+type place struct {
+	body body
+	kept spec.Address
+}
+
+// body is everything but names, comparable.
+type body struct {
+	flavor, image, pool, zone, host, group, keypair spec.Address
+	state                                           spec.Power
+	rest                                            string // user data, metadata, NICs
+}
+
+func bodyOf(in *spec.Instance) body {
+	var rest strings.Builder
+	fmt.Fprintf(&rest, "%x", in.UserData.HMAC)
+	for _, k := range slices.Sorted(maps.Keys(in.Metadata)) {
+		fmt.Fprintf(&rest, " %q=%q", k, in.Metadata[k])
+	}
+	for _, n := range in.NICs {
+		fmt.Fprintf(&rest, " %q", []string{n.Name, string(n.Network), n.FixedIP, n.MAC, n.Model})
+	}
+	return body{in.Flavor, in.Image, in.Pool, in.Zone, in.Host, in.Group, in.Keypair, in.State, rest.String()}
+}
+
+func newMatcher(c *computation, fresh []*spec.Instance) *matcher {
+	m := &matcher{computation: c, sameBlock: map[place][]*spec.Instance{}, sameKey: map[place][]*spec.Instance{},
+		wanted: map[spec.Address]bool{}, recorded: map[spec.Address]bool{}, taken: map[*spec.Instance]bool{}}
+	for i := range c.spec.Instances {
+		m.wanted[c.spec.Instances[i].Address.Block()] = true
+	}
+	for _, in := range c.st.Instances.All() {
+		m.recorded[in.Address.Block()] = true
 	}
 	for _, in := range fresh {
-		if taken[in.Address] != "" || !c.sameBody(r, in) {
-			continue
-		}
-		block, was := in.Address.Block(), old.Block()
-		sameKey := in.Address[len(block):] == old[len(was):]
-		if block == was || sameKey && !c.blockInSpec(was) && c.newBlock(block) {
-			return in.Address
+		b, block := bodyOf(in), in.Address.Block()
+		m.sameBlock[place{b, block}] = append(m.sameBlock[place{b, block}], in)
+		if !m.recorded[block] {
+			key := in.Address[len(block):]
+			m.sameKey[place{b, key}] = append(m.sameKey[place{b, key}], in)
 		}
 	}
-	return ""
+	return m
 }
 
-// sameBody compares everything but names. Of what the record doesn't hold, the replaced spec tells.
-func (c *computation) sameBody(r *record, in *spec.Instance) bool {
-	have := r.have
-	if was := c.base().Index.Instances[have.Address]; was != nil {
-		return was.Flavor == in.Flavor && was.Image == in.Image && was.Pool == in.Pool && was.Zone == in.Zone &&
-			was.Host == in.Host && was.Group == in.Group && was.Keypair == in.Keypair && was.State == in.State &&
-			slices.Equal(was.NICs, in.NICs) && maps.Equal(was.Metadata, in.Metadata) &&
-			slices.Equal(was.UserData.HMAC, in.UserData.HMAC)
+func (m *matcher) match(r *record) *spec.Instance {
+	old := r.have.Address
+	was := m.desired.Base.Index.Instances[old]
+	if was == nil || m.removedBlock(old) != nil {
+		return nil
 	}
-	if have.Flavor != in.Flavor || have.Image != in.Image || len(have.NICs) != len(in.NICs) {
-		return false
+	b, block := bodyOf(was), old.Block()
+	if in := m.next(m.sameBlock, place{b, block}); in != nil {
+		return in
 	}
-	for i, n := range in.NICs {
-		if have.NICs[i].Network != n.Network {
-			return false
-		}
+	if m.wanted[block] {
+		return nil
 	}
-	return len(have.UserData) == 0 || len(in.UserData.HMAC) == 0 || slices.Equal(have.UserData, in.UserData.HMAC)
+	return m.next(m.sameKey, place{b, old[len(block):]})
 }
 
-func (c *computation) blockInSpec(block spec.Address) bool {
-	return slices.ContainsFunc(c.spec.Instances, func(in spec.Instance) bool { return in.Address.Block() == block })
-}
-
-// newBlock: no instance of the block has a place.
-func (c *computation) newBlock(block spec.Address) bool {
-	for _, in := range c.st.Instances.All() {
-		if in.Address.Block() == block {
-			return false
+// next takes the first of the candidates that nobody has.
+func (m *matcher) next(from map[place][]*spec.Instance, p place) *spec.Instance {
+	for len(from[p]) > 0 {
+		in := from[p][0]
+		from[p] = from[p][1:]
+		if !m.taken[in] {
+			m.taken[in] = true
+			return in
 		}
 	}
-	return true
+	return nil
 }
 
 // suggestMoves prints one moved block per rename, the whole block's where all of it was renamed.
 func (c *computation) suggestMoves(fresh []*spec.Instance, taken map[spec.Address]spec.Address) {
 	said := map[spec.Address]bool{}
 	for _, in := range fresh {
-		from := taken[in.Address]
+		from, to := taken[in.Address], in.Address
 		if from == "" {
 			continue
 		}
-		to := in.Address
 		if from.Block() != to.Block() {
 			from, to = from.Block(), to.Block()
 		}
