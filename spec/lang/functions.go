@@ -238,17 +238,33 @@ func conversion(want cty.Type) function.Function {
 			if got.Equals(want) || got == cty.DynamicPseudoType {
 				return want, nil
 			}
-			if v, err := convert.Convert(args[0], want); err == nil {
+			if v, err := convert.Convert(uniform(args[0]), want); err == nil {
 				return v.Type(), nil
 			}
 			return cty.NilType, function.NewArgErrorf(0, "cannot convert %s to %s", got.FriendlyName(), want.FriendlyNameForConstraint())
 		},
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			v, err := convert.Convert(args[0], want)
+			v, err := convert.Convert(uniform(args[0]), want)
 			if err != nil {
 				return cty.NilVal, function.NewArgErrorf(0, "cannot convert to %s", want.FriendlyNameForConstraint())
 			}
 			return v, nil
 		},
 	})
+}
+
+// uniform turns a tuple whose elements have one type into a list. cty would compare each type with
+// each other one, which takes seconds for the names of ten thousand hosts.
+func uniform(v cty.Value) cty.Value {
+	t := v.Type()
+	if !t.IsTupleType() || t.Length() == 0 || v.IsNull() || !v.IsKnown() || v.IsMarked() {
+		return v
+	}
+	types := t.TupleElementTypes()
+	for _, e := range types[1:] {
+		if !e.Equals(types[0]) {
+			return v
+		}
+	}
+	return cty.ListVal(v.AsValueSlice())
 }
