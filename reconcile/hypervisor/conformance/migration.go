@@ -70,6 +70,11 @@ func (s *suite) localGuest(t *testing.T, size int) (hypervisor.Definition, hyper
 }
 
 func migrateCopy(t *testing.T, s *suite) {
+	t.Run("Raw", s.checkCopyRaw)
+	t.Run("OverlayAndConfig", s.checkCopyOverlay)
+}
+
+func (s *suite) checkCopyRaw(t *testing.T) {
 	ctx := t.Context()
 	def, root, data := s.localGuest(t, 4*mib)
 	req := s.request(def)
@@ -81,6 +86,33 @@ func migrateCopy(t *testing.T, s *suite) {
 	must(t, s.b.DownloadVolume(ctx, s.LocalPool, root.Name, &there, nil))
 	if !bytes.Equal(there.Bytes(), data) {
 		t.Error("the disk at the destination isn't the source's")
+	}
+}
+
+// checkCopyOverlay: the overlay is copied onto an empty one on the same base; the config drive, which nothing copies,
+// is there beforehand.
+func (s *suite) checkCopyOverlay(t *testing.T) {
+	ctx := t.Context()
+	base := hypervisor.VolumeSpec{Name: volumeName("base.qcow2"), Format: "qcow2", Bytes: mib}
+	config := hypervisor.VolumeSpec{Name: volumeName("config.iso"), Format: "raw", Bytes: mib}
+	overlay := hypervisor.VolumeSpec{Name: volumeName("root.qcow2"), Format: "qcow2", Bytes: 8 * mib, BackingFormat: "qcow2"}
+	var disks []hypervisor.Disk
+	for _, host := range []hypervisor.Host{s.a, s.b} {
+		overlay.BackingPath = s.volume(t, host, s.LocalPool, base).Path
+		disks = []hypervisor.Disk{
+			{Path: s.volume(t, host, s.LocalPool, overlay).Path, Format: "qcow2", Role: hypervisor.DiskRoot},
+			{Path: s.volume(t, host, s.LocalPool, config).Path, Format: "raw", Role: hypervisor.DiskConfig, ReadOnly: true},
+		}
+	}
+	def := s.running(t, disks...)
+	req := s.request(def)
+	req.CopyDisks = []string{disks[0].Path}
+	must(t, s.a.Migrate(ctx, def.UUID, req, nil))
+	s.wantMoved(t, def.UUID, hypervisor.PowerRunning, req.Stamp)
+	copied, err := s.b.GetVolume(ctx, s.LocalPool, overlay.Name)
+	must(t, err)
+	if copied.BackingPath != overlay.BackingPath {
+		t.Errorf("the copy lies on %q, not on its base", copied.BackingPath)
 	}
 }
 
