@@ -51,14 +51,10 @@ func (l Look) inventory(ctx context.Context, h *spec.Host, open hypervisor.Host,
 
 // pools returns the pools of the spec that the host has or can have, in order of path.
 func (l Look) pools(ctx context.Context, open hypervisor.Host, recorded *state.Inventory) ([]state.PoolInventory, error) {
-	size := open.EnsurePool
-	if peeker, ok := open.(PoolPeeker); ok {
-		size = peeker.PeekPool
-	}
 	var pools []state.PoolInventory
 	for i := range l.Pools {
 		p := &l.Pools[i]
-		info, err := size(ctx, hypervisor.Pool{Path: p.Path, Shared: p.Shared})
+		info, err := Peek(ctx, open, hypervisor.Pool{Path: p.Path, Shared: p.Shared})
 		switch {
 		case errors.Is(err, hypervisor.ErrUnreachable), errors.Is(err, hypervisor.ErrUnknown):
 			return nil, err
@@ -72,6 +68,14 @@ func (l Look) pools(ctx context.Context, open hypervisor.Host, recorded *state.I
 	}
 	slices.SortFunc(pools, func(a, b state.PoolInventory) int { return strings.Compare(a.Path, b.Path) })
 	return slices.CompactFunc(pools, func(a, b state.PoolInventory) bool { return a.Path == b.Path }), nil
+}
+
+// Peek returns the size of a pool, without making it where the driver can do that.
+func Peek(ctx context.Context, h hypervisor.Host, pool hypervisor.Pool) (hypervisor.PoolInfo, error) {
+	if p, ok := h.(PoolPeeker); ok {
+		return p.PeekPool(ctx, pool)
+	}
+	return h.EnsurePool(ctx, pool)
 }
 
 // steady returns the recorded free space when the seen one differs too little to matter.

@@ -87,7 +87,7 @@ func (j *Job) nics(inst *state.Instance, host spec.Address) ([]hypervisor.NIC, e
 		if network == nil {
 			return nil, fmt.Errorf("%w: %s of %s is not in the spec any more", ErrInvalid, n.Network, inst.Address)
 		}
-		kind, source, err := plug(network, j.desired.Index.Hosts[host])
+		kind, source, err := Plug(network, j.desired.Index.Hosts[host])
 		if err != nil {
 			return nil, err
 		}
@@ -96,8 +96,8 @@ func (j *Job) nics(inst *state.Instance, host spec.Address) ([]hypervisor.NIC, e
 	return nics, nil
 }
 
-// plug returns what a NIC of the network is plugged into on a host.
-func plug(n *spec.Network, host *spec.Host) (hypervisor.NetworkKind, string, error) {
+// Plug returns what a NIC of the network is plugged into on a host.
+func Plug(n *spec.Network, host *spec.Host) (hypervisor.NetworkKind, string, error) {
 	switch {
 	case n.LibvirtNetwork != "":
 		return hypervisor.NetworkLibvirt, n.LibvirtNetwork, nil

@@ -127,3 +127,14 @@ func (t timed) SetClaim(ctx context.Context, claim hypervisor.Claim) error {
 func (t timed) ReleaseClaim(ctx context.Context, clusterID string) error {
 	return t.do(ctx, t.call, func(ctx context.Context) error { return t.Host.ReleaseClaim(ctx, clusterID) })
 }
+
+// PeekPool passes on what drivers may offer beyond the port: the size of a pool that isn't made.
+func (t timed) PeekPool(ctx context.Context, pool hypervisor.Pool) (hypervisor.PoolInfo, error) {
+	peeker, ok := t.Host.(interface {
+		PeekPool(context.Context, hypervisor.Pool) (hypervisor.PoolInfo, error)
+	})
+	if !ok {
+		return t.EnsurePool(ctx, pool)
+	}
+	return within(ctx, t.call, func(ctx context.Context) (hypervisor.PoolInfo, error) { return peeker.PeekPool(ctx, pool) })
+}

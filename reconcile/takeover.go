@@ -1,0 +1,230 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/reconcile/observe"
+	"github.com/novaplan/novaplan/reconcile/operation"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// Takeover makes the hosts of desired this cluster's, in place of the one that claimed them before, and
+// rebuilds the record from the stamps found there: for a record that was lost, or fell behind. Only
+// hosts and domains of the same fleet are taken. It is a command of its own, because it takes hosts
+// away from whoever has them; it can be repeated, and must be when a host did not answer.
+//
+// Order: claims, then the record, then stamps. A crash in between leaves the hosts ours and the rest
+// for the next try. Each taken domain gets a higher generation, so that a former controller that
+// still lives sees that it is behind.
+func (c *Controller) Takeover(ctx context.Context, desired *spec.Spec, by string) error {
+	if err := c.leading(); err != nil {
+		return err
+	}
+	c.approving.Lock()
+	defer c.approving.Unlock()
+	t := &takeover{c: c, st: c.rec.State(), spec: c.desired(desired), found: map[string]*finding{}}
+	if len(t.spec.Hosts) == 0 {
+		return errors.New("there is no host in the spec to take over")
+	}
+	t.fleet = t.spec.Fleet
+	if t.fleet == "" {
+		t.fleet = t.st.Fleet
+	}
+	for i := range t.spec.Hosts {
+		if err := t.takeHost(ctx, &t.spec.Hosts[i]); err != nil {
+			t.errs = append(t.errs, fmt.Errorf("%s: %w", t.spec.Hosts[i].Name, err))
+		}
+	}
+	if err := t.record(ctx, by); err != nil {
+		return err
+	}
+	t.restamp(ctx)
+	if err := errors.Join(t.errs...); err != nil {
+		return fmt.Errorf("%d instances taken over, but not all hosts: %w", len(t.found), err)
+	}
+	c.log.Info("taken over", "instances", len(t.found), "hosts", len(t.spec.Hosts), "by", by)
+	return nil
+}
+
+// takeover is one run of Takeover.
+type takeover struct {
+	c     *Controller
+	st    state.State
+	spec  *spec.Spec
+	fleet string
+	found map[string]*finding // by UUID
+	errs  []error
+}
+
+// finding is an instance that was found by its stamp.
+type finding struct {
+	inst   *state.Instance
+	host   hypervisor.Host
+	active []string // hosts where it runs
+}
+
+// takeHost claims a host for us and collects what is stamped there.
+func (t *takeover) takeHost(ctx context.Context, s *spec.Host) error {
+	h, err := t.c.hosts.get(ctx, s)
+	if err != nil {
+		return err
+	}
+	h = operation.Timed(h, t.c.opts.Times)
+	domains, err := h.ListDomains(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.claim(ctx, h); err != nil {
+		return err
+	}
+	for i := range domains {
+		if stamp := domains[i].Stamp; stamp != nil && stamp.Cluster != "" && stamp.Fleet == t.fleet {
+			if err := t.find(s, h, &domains[i]); err != nil {
+				t.errs = append(t.errs, fmt.Errorf("%s: domain %s: %w", s.Name, domains[i].Name, err))
+			}
+		}
+	}
+	return nil
+}
+
+// claim replaces the claim of a former cluster of this fleet by ours.
+func (t *takeover) claim(ctx context.Context, h hypervisor.Host) error {
+	claim, err := h.GetClaim(ctx)
+	switch {
+	case errors.Is(err, hypervisor.ErrNotFound):
+	case err != nil:
+		return err
+	case claim.Cluster == t.st.ClusterID:
+	case claim.Fleet != t.fleet:
+		return fmt.Errorf("%w: it belongs to fleet %q, this is fleet %q", hypervisor.ErrClaimed, claim.Fleet, t.fleet)
+	default:
+		if err := h.ReleaseClaim(ctx, claim.Cluster); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+			return err
+		}
+		t.c.log.Warn("claim taken over", "former_cluster", claim.Cluster, "epoch", claim.Epoch)
+	}
+	return h.SetClaim(ctx, hypervisor.Claim{
+		Cluster: t.st.ClusterID, Fleet: t.fleet, Epoch: t.c.rec.Term(), Endpoint: t.c.opts.Endpoint,
+	})
+}
+
+// find notes an instance. Of several definitions the running one counts, then the one with the highest
+// generation; one that runs twice is frozen.
+func (t *takeover) find(s *spec.Host, h hypervisor.Host, d *hypervisor.Domain) error {
+	inst, err := operation.Unstamp(*d.Stamp)
+	if err != nil {
+		return err
+	}
+	inst.Host, inst.Phase, inst.Why = s.Address, state.Active, ""
+	if recorded, ok := t.st.Instances.Get(string(inst.Address)); ok && recorded.UUID == inst.UUID &&
+		recorded.Generation >= inst.Generation && d.Stamp.Cluster == t.st.ClusterID {
+		return nil // the record knows more
+	}
+	old := t.found[inst.UUID]
+	fresh := &finding{inst: inst, host: h}
+	if d.Power.Active() {
+		fresh.active = []string{s.Name}
+	}
+	switch {
+	case old == nil:
+		t.found[inst.UUID] = fresh
+	case len(old.active) > 0 && len(fresh.active) > 0:
+		old.active = append(old.active, s.Name)
+		old.inst.Phase, old.inst.Why = state.Frozen, "it runs on "+strings.Join(old.active, " and ")
+	case len(fresh.active) > 0, len(old.active) == 0 && inst.Generation > old.inst.Generation:
+		t.found[inst.UUID] = fresh
+	}
+	return nil
+}
+
+// record commits the inventories of the hosts and the instances that were found.
+func (t *takeover) record(ctx context.Context, by string) error {
+	seen, err := t.c.Observe(ctx, t.spec)
+	if err != nil {
+		return err
+	}
+	var commands []state.Command
+	for i := range t.spec.Hosts {
+		s := &t.spec.Hosts[i]
+		h := seen.Hosts[s.Address]
+		recorded, _ := t.st.Hosts.Get(string(s.Address))
+		if h != nil && h.Reachable && observe.Changed(recorded, s.Name, h) {
+			commands = append(commands, state.Command{SetInventory: &state.SetInventory{
+				Host: s.Address, Name: s.Name, Inventory: h.Inventory, Claimed: h.Claimed,
+			}})
+		}
+	}
+	t.leaveTwins()
+	for _, uuid := range t.uuids() {
+		inst := t.found[uuid].inst
+		inst.Generation++
+		commands = append(commands, state.Command{Restore: &state.Restore{Instances: []state.Instance{*inst}, By: by}})
+	}
+	if err := t.c.commitAll(ctx, commands); err != nil {
+		return fmt.Errorf("record what was found: %w", err)
+	}
+	return nil
+}
+
+// leaveTwins drops all but one of several domains that are stamped with one address: the one that runs
+// stays, then the youngest life.
+func (t *takeover) leaveTwins() {
+	best := map[spec.Address]*finding{}
+	for _, uuid := range t.uuids() {
+		f := t.found[uuid]
+		if old := best[f.inst.Address]; old == nil || f.before(old) {
+			best[f.inst.Address] = f
+		}
+	}
+	for _, uuid := range t.uuids() {
+		if f := t.found[uuid]; best[f.inst.Address] != f {
+			delete(t.found, uuid)
+			t.errs = append(t.errs, fmt.Errorf("domain %s is stamped as %s too: it was left alone", f.inst.Domain, f.inst.Address))
+		}
+	}
+}
+
+// before says which of two lives of an address is the one to keep.
+func (f *finding) before(other *finding) bool {
+	if a, b := len(f.active) > 0, len(other.active) > 0; a != b {
+		return a
+	}
+	return f.inst.Incarnation > other.inst.Incarnation
+}
+
+// restamp writes our stamps. One that can't be written is reported; the record knows the instance, so
+// the next takeover or redefinition writes it.
+func (t *takeover) restamp(ctx context.Context) {
+	for _, uuid := range t.uuids() {
+		f := t.found[uuid]
+		if f.inst.Phase == state.Frozen {
+			continue
+		}
+		stamp, err := operation.Stamp(state.State{ClusterID: t.st.ClusterID, Fleet: t.fleet}, f.inst, "takeover")
+		if err == nil {
+			err = f.host.SetStamp(ctx, uuid, stamp)
+		}
+		if err != nil {
+			t.errs = append(t.errs, fmt.Errorf("stamp of %s: %w", f.inst.Address, err))
+		}
+	}
+}
+
+// uuids lists what was found, in order of address.
+func (t *takeover) uuids() []string {
+	uuids := make([]string, 0, len(t.found))
+	for uuid := range t.found {
+		uuids = append(uuids, uuid)
+	}
+	slices.SortFunc(uuids, func(a, b string) int {
+		x, y := t.found[a].inst, t.found[b].inst
+		return strings.Compare(string(x.Address)+x.UUID, string(y.Address)+y.UUID)
+	})
+	return uuids
+}
