@@ -50,8 +50,8 @@ type computation struct {
 	networks  map[spec.Address]*addresses
 	requests  map[requestKey]*placement.Request
 
-	failures map[spec.Address][]spec.Address // instance -> hosts that its creates failed on
-	names    map[*host]map[string]string     // domain name -> UUID
+	failures map[spec.Address]failure    // of creates, by instance
+	names    map[*host]map[string]string // domain name -> UUID
 
 	// Named buckets, each in spec order.
 	creates []*spec.Instance  // to place

@@ -18,6 +18,7 @@ import (
 // host may break it, else it is reported and left out.
 func (c *computation) order() {
 	c.chain()
+	c.depend()
 	o := &ordering{computation: c, now: c.newFleet(), tight: map[int]*tightHost{}}
 	o.findTight()
 	if len(o.tight) > 0 {

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -62,7 +63,7 @@ func byHints(creates []*spec.Instance) []*spec.Instance {
 
 func (c *computation) placeOne(in *spec.Instance) {
 	q := c.request(in)
-	q.Tried = c.tried(in.Address)
+	q.Tried = c.failed(in.Address).tried
 	at := c.pick.Pick(q)
 	if at < 0 && len(q.Tried) > 0 {
 		// Every host that is left was tried and failed: what went wrong may be over by now.
@@ -86,21 +87,41 @@ func (c *computation) placeOne(in *spec.Instance) {
 	c.create(in, build, h, after, explained)
 }
 
-// tried returns the hosts on which the last create of an instance failed.
-func (c *computation) tried(a spec.Address) []spec.Address { return c.failedOn()[a] }
+// failure is what became of the last tries to create an instance.
+type failure struct {
+	tried []spec.Address
+	last  spec.Address
+	why   string
+}
 
-// failedOn returns, by instance, the hosts that failed creates were tried on.
-func (c *computation) failedOn() map[spec.Address][]spec.Address {
+// failed returns how the creates of an instance failed since the last one that worked.
+func (c *computation) failed(a spec.Address) failure {
 	if c.failures == nil {
-		c.failures = map[spec.Address][]spec.Address{}
+		c.failures = map[spec.Address]failure{}
+		var creates []*state.Operation
 		for _, op := range c.st.Operations.All() {
-			if op.Action == state.Create && op.Phase == state.Failed {
-				tried := append([]spec.Address{}, op.Tried...)
-				c.failures[op.Instance] = append(tried, op.To)
+			if op.Action == state.Create && op.Phase.Final() {
+				creates = append(creates, op)
 			}
 		}
+		slices.SortFunc(creates, func(a, b *state.Operation) int { return state.CompareIDs(a.ID, b.ID) })
+		for _, op := range creates {
+			c.remember(op)
+		}
 	}
-	return c.failures
+	return c.failures[a]
+}
+
+func (c *computation) remember(op *state.Operation) {
+	switch op.Phase {
+	case state.Done:
+		delete(c.failures, op.Instance)
+	case state.Failed:
+		f := c.failures[op.Instance]
+		f.tried = append(append(f.tried, op.Tried...), op.To)
+		f.last, f.why = op.To, op.Error
+		c.failures[op.Instance] = f
+	}
 }
 
 // build makes the record of a new instance on h.
@@ -176,6 +197,9 @@ func (c *computation) create(in *spec.Instance, b *state.Instance, h *host, afte
 	}
 	change := &Change{Address: in.Address, Name: in.Address.Short(), Action: ActCreate, To: h.address(), Reason: reason,
 		Details: details(in, b), Placement: explained}
+	if f := c.failed(in.Address); f.why != "" {
+		change.Details = append(change.Details, fmt.Sprintf("tried before on %s: %s", c.hostName(f.last), f.why))
+	}
 	j := c.add(&job{
 		op:   state.Operation{Action: state.Create, Instance: in.Address, To: h.address(), Reason: reason, Build: b, Size: b.Size},
 		from: -1, to: h.ordinal, occupant: o, after: after,

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/spec"
@@ -58,6 +59,9 @@ func (c *computation) bringUp(r *record) {
 }
 
 func (c *computation) unpause(r *record) {
+	if c.halfMigrated(r) {
+		return
+	}
 	if r.domain.PauseReason == "ioerror" {
 		c.fail(Message{Code: CodeIOError, Address: r.address(), Source: r.source(),
 			Summary: fmt.Sprintf("%s is paused on %s by an I/O error of its disk", r.address(), r.host.name()),
@@ -68,6 +72,24 @@ func (c *computation) unpause(r *record) {
 		return
 	}
 	c.act(r, state.Resume, ActResume, c.because(r, ReasonFoundPaused, "it was found paused"))
+}
+
+// halfMigrated: a migration that broke off paused the guest. It may run at the other end, which has to be
+// looked at before anything is resumed here; after a failed post-copy neither end has all of it.
+func (c *computation) halfMigrated(r *record) bool {
+	reason := r.domain.PauseReason
+	unseen := c.unseenHosts(r)
+	if !strings.HasPrefix(reason, "postcopy") && (reason != "migration" || len(unseen) == 0) {
+		return false
+	}
+	m := Message{Code: CodeSplitBrain, Address: r.address(), Source: r.source(),
+		Summary: fmt.Sprintf("%s is paused on %s by a migration that broke off (%s)", r.address(), r.host.name(), reason),
+		Detail:  []string{"It is not resumed: it may run at the other end."}}
+	if len(unseen) > 0 {
+		m.Detail = append(m.Detail, "Not looked at: "+joinNames(unseen, 4)+".")
+	}
+	c.fail(m)
+	return true
 }
 
 func (c *computation) wantStopped(r *record) {

@@ -32,6 +32,8 @@ const (
 	CodeDrainRefused    = "drain-refused"     // a host can't be emptied, so nothing of it moves
 	CodeDrainPartial    = "drain-partial"     // a host can't be emptied; what fits elsewhere moves
 	CodePinned          = "pinned"            // it is pinned to the host that it should leave
+	CodeCircular        = "circular"          // depends_on goes in a circle
+	CodeSplitBrain      = "split-brain"       // paused by a migration that may have ended elsewhere
 	CodeSaved           = "saved"             // its memory is saved on its host, so it can't leave
 	CodeNoOrder         = "no-order"          // there is no order of steps without overcommitting a host
 	CodeUnsupported     = "unsupported"       // comes with the lifecycle

@@ -236,3 +236,43 @@ func TestNextHostLeavesOutTheTried(t *testing.T) {
 		t.Errorf("%+v %+v", p.Summary, p.Unplaced)
 	}
 }
+
+func TestDependsOnOrdersBothWays(t *testing.T) {
+	s := fleetSpec(1, inst("app", "small"), inst("db", "small"))
+	s.Instances[0].DependsOn = []spec.Address{"instance.db"}
+	w := newWorld(t, s)
+	order := func(p *Plan) (all []string) {
+		for _, op := range p.Operations {
+			if op.Instance != "" {
+				all = append(all, op.Instance.Label())
+			}
+		}
+		return all
+	}
+	if p := w.converge(s); !slices.Equal(order(p), []string{"db", "app"}) {
+		t.Errorf("%v", order(p))
+	}
+	if p := w.plan(s, Options{Destroy: true}); !slices.Equal(order(p), []string{"app", "db"}) {
+		t.Errorf("%v", order(p))
+	}
+	circle := edit(s, func(s *spec.Spec) { s.Instances[1].DependsOn = []spec.Address{"instance.app"} })
+	if p := w.plan(circle, Options{}); !slices.Equal(codes(p.Errors), []string{CodeCircular}) {
+		t.Errorf("%+v", p.Errors)
+	}
+}
+
+func TestHalfMigratedGuestIsNotResumed(t *testing.T) {
+	w, _, _, d := one(t)
+	d.Power, d.PauseReason = PowerPaused, "migration"
+	if p := w.replan(); len(p.Operations) != 1 || p.Operations[0].Action != state.Resume {
+		t.Errorf("with every host seen: %+v", p)
+	}
+	w.obs.Hosts["host.h2"].Reachable = false
+	if p := w.replan(); len(p.Operations) != 0 || !slices.Equal(codes(p.Errors), []string{CodeSplitBrain}) {
+		t.Errorf("with h2 unseen: %+v", p)
+	}
+	w.obs.Hosts["host.h2"].Reachable, d.PauseReason = true, "postcopy-failed"
+	if p := w.replan(); len(p.Operations) != 0 || !slices.Equal(codes(p.Errors), []string{CodeSplitBrain}) {
+		t.Errorf("after post-copy: %+v", p)
+	}
+}
