@@ -95,15 +95,15 @@ func sourceOf(r hcl.Range) spec.Source {
 func (b *block) title() string { return string(b.address) }
 
 // value returns what a reference to the whole block evaluates to.
-func (b *block) value() cty.Value {
+func (b *block) value(ev *evaluator) cty.Value {
 	if b.cached == nil {
-		v := b.makeValue()
+		v := b.makeValue(ev)
 		b.cached = &v
 	}
 	return *b.cached
 }
 
-func (b *block) makeValue() cty.Value {
+func (b *block) makeValue(ev *evaluator) cty.Value {
 	if b.state != finished || b.out == nil {
 		return cty.DynamicVal
 	}
@@ -115,7 +115,7 @@ func (b *block) makeValue() cty.Value {
 		if b.failed {
 			return cty.UnknownVal(typ)
 		}
-		return b.kind.object(b, i)
+		return b.kind.object(ev, b, i)
 	}
 	switch b.repeat {
 	case byCount:

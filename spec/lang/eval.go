@@ -221,7 +221,7 @@ func (ev *evaluator) root(root string, refs []hcl.Traversal) (v cty.Value, compl
 	attrs := map[string]cty.Value{}
 	if k.left == 0 {
 		for _, b := range k.list {
-			attrs[b.label] = b.value()
+			attrs[b.label] = b.value(ev)
 		}
 		return cty.ObjectVal(attrs), true, true
 	}
@@ -231,7 +231,7 @@ func (ev *evaluator) root(root string, refs []hcl.Traversal) (v cty.Value, compl
 		}
 		if label, ok := stepName(t, 1); ok {
 			if b := k.byLabel[label]; b != nil {
-				attrs[label] = b.value()
+				attrs[label] = b.value(ev)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -135,12 +136,14 @@ var instanceTable = (&table[spec.Instance]{
 // fillNested cleared the slice first.
 func addNIC(a *arg, i *spec.Instance, label string, n spec.NIC) {
 	n.Name = label
-	if label != "" && !isWord(label) {
+	if label == "" {
+		n.Name = "nic" + strconv.Itoa(len(i.NICs))
+	} else if !isWord(label) {
 		a.invalid("%q can't name a NIC: letters, digits, - and _ can.", label)
 	}
 	for _, other := range i.NICs {
-		if label != "" && other.Name == label {
-			a.ev.errorOnce(a.rng, "Duplicate nic", "There are two nic blocks with the label \""+label+"\".")
+		if other.Name == n.Name {
+			a.ev.errorOnce(a.rng, "Duplicate nic", "There are two nic blocks called \""+n.Name+"\".")
 			a.failed = true
 		}
 	}

@@ -3,7 +3,6 @@ package lang
 import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 
 	"github.com/novaplan/novaplan/spec"
 )
@@ -25,7 +24,7 @@ var zoneTable = (&table[spec.Zone]{
 	start:    func(b *block) spec.Zone { return spec.Zone{Source: b.source()} },
 	identify: func(z *spec.Zone, a spec.Address, name string) { z.Address, z.Name = a, orDefault(z.Name, name) },
 	typ:      zoneType,
-	value: func(z *spec.Zone) cty.Value {
+	value: func(_ *evaluator, z *spec.Zone) cty.Value {
 		return cty.ObjectVal(map[string]cty.Value{"address": cty.StringVal(string(z.Address)), "name": cty.StringVal(z.Name)})
 	},
 }).built("zone")
@@ -226,10 +225,4 @@ func stringMap(m map[string]string) cty.Value {
 		vals[k] = cty.StringVal(v)
 	}
 	return cty.MapVal(vals)
-}
-
-// isString reports whether v can be shown as a string.
-func isString(v cty.Value) bool {
-	_, err := convert.Convert(v, cty.String)
-	return err == nil
 }

@@ -264,6 +264,71 @@ host "a" {
 	}
 }
 
+// What depends on something broken isn't reported again.
+func TestOneMistakeIsReportedOnce(t *testing.T) {
+	f, diags := load(t, map[string]string{"a.np.hcl": `
+locals {
+  bad  = nofunc()
+  size = local.bad
+}
+zone "z" {
+  for_each = local.size
+}
+host "h" {
+  for_each = toset(["a"])
+  uri      = "sim://${each.key}"
+  zone     = zone.z[each.key]
+  labels   = { a = local.bad }
+}
+aggregate "a" { hosts = [for h in host.h : h if h.labels.a == "x"] }
+flavor "f" {
+  vcpus = 1
+  ram   = "1GB"
+}
+image "i" { source = "x" }
+instance "v" {
+  count  = local.size
+  flavor = flavor.f
+  image  = image.i
+}
+instance "w" {
+  flavor         = flavor.f
+  image          = image.i
+  zone           = local.bad
+  different_host = [instance.v[0]]
+}
+output "x" { value = instance.v[0].name }
+output "y" { value = local.size }
+`}, Options{})
+	if len(diags) != 2 {
+		t.Errorf("%d diagnostics, want 2:\n%s", len(diags), text(f, diags))
+	}
+}
+
+// A mistake that every element makes is reported for the first one.
+func TestMistakeOfManyElementsIsReportedOnce(t *testing.T) {
+	f, diags := load(t, map[string]string{"a.np.hcl": `
+host "h" {
+  count = 1000
+  uri   = "sim://h${count.index}"
+  mode  = "m${count.index}"
+  capacity { vcpus = -count.index }
+}`}, Options{})
+	if len(diags) != 2 {
+		t.Errorf("%d diagnostics, want 2:\n%s", len(diags), text(f, diags))
+	}
+}
+
+func TestElementsAreInOrder(t *testing.T) {
+	f := mustLoad(t, map[string]string{"a.np.hcl": benchHead + countBlock(2000)}, Options{})
+	for i, in := range f.Spec.Instances {
+		want := spec.NewAddress("instance", "web").Index(i)
+		if zone := spec.NewAddress("zone", []string{"az0", "az1"}[i%2]); in.Address != want || in.Zone != zone {
+			t.Fatalf("instance %d is %s in %s", i, in.Address, in.Zone)
+		}
+	}
+}
+
 func TestCancelledLoadEnds(t *testing.T) {
 	dir := folder(t, map[string]string{"a.np.hcl": `
 locals {

@@ -52,7 +52,11 @@ func (ev *evaluator) evaluate(expr hcl.Expression, ctx *hcl.EvalContext) (v cty.
 		case stopped:
 			stop(r.cause)
 		default:
-			panic(r)
+			// A bug in a library must not take a server down, and its message may quote a secret.
+			rng := expr.Range()
+			v = cty.DynamicVal
+			diags = hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "Evaluation failed", Subject: &rng,
+				Detail: "This expression made the evaluator itself fail. Please report it; writing it in another way may help."}}
 		}
 	}()
 	return expr.Value(ctx)

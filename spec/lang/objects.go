@@ -104,10 +104,14 @@ func stringList[S ~string](list []S) cty.Value {
 	return cty.ListVal(vals)
 }
 
-func hostValue(h *spec.Host) cty.Value {
+func hostValue(ev *evaluator, h *spec.Host) cty.Value {
 	zone := cty.NullVal(zoneType)
 	if h.Zone != "" {
-		zone = cty.ObjectVal(map[string]cty.Value{"address": str(h.Zone), "name": str(h.Zone.Label())})
+		name := h.Zone.Label()
+		if z := lookup[spec.Zone](ev, h.Zone); z != nil {
+			name = z.Name
+		}
+		zone = cty.ObjectVal(map[string]cty.Value{"address": str(h.Zone), "name": str(name)})
 	}
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(h.Address), "name": str(h.Name), "uri": str(h.URI), "zone": zone, "mode": str(h.Mode),
@@ -115,33 +119,33 @@ func hostValue(h *spec.Host) cty.Value {
 	})
 }
 
-func aggregateValue(g *spec.Aggregate) cty.Value {
+func aggregateValue(_ *evaluator, g *spec.Aggregate) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(g.Address), "name": str(g.Name), "metadata": stringMap(g.Metadata), "hosts": stringList(g.Hosts),
 	})
 }
 
-func poolValue(p *spec.Pool) cty.Value {
+func poolValue(_ *evaluator, p *spec.Pool) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(p.Address), "name": str(p.Name), "type": str(p.Type), "path": str(p.Path), "shared": cty.BoolVal(p.Shared),
 	})
 }
 
-func flavorValue(f *spec.Flavor) cty.Value {
+func flavorValue(_ *evaluator, f *spec.Flavor) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(f.Address), "name": str(f.Name), "vcpus": number(f.VCPUs), "ram": number(f.RAM), "disk": gib(f.Disk),
 		"ephemeral": gib(f.Ephemeral), "swap": number(f.Swap), "extra_specs": stringMap(f.ExtraSpecs),
 	})
 }
 
-func imageValue(i *spec.Image) cty.Value {
+func imageValue(_ *evaluator, i *spec.Image) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(i.Address), "name": str(i.Name), "source": str(i.Location), "checksum": optional(i.Checksum),
 		"format": str(i.Format), "min_disk": gib(i.MinDisk), "min_ram": number(i.MinRAM), "properties": stringMap(i.Properties),
 	})
 }
 
-func networkValue(n *spec.Network) cty.Value {
+func networkValue(_ *evaluator, n *spec.Network) cty.Value {
 	var pool []string
 	if n.PoolFirst != "" {
 		pool = []string{n.PoolFirst, n.PoolLast}
@@ -153,13 +157,13 @@ func networkValue(n *spec.Network) cty.Value {
 	})
 }
 
-func groupValue(g *spec.ServerGroup) cty.Value {
+func groupValue(_ *evaluator, g *spec.ServerGroup) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(g.Address), "name": str(g.Name), "policy": str(g.Policy), "max_server_per_host": number(g.MaxServerPerHost),
 	})
 }
 
-func keypairValue(k *spec.Keypair) cty.Value {
+func keypairValue(_ *evaluator, k *spec.Keypair) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(k.Address), "name": str(k.Name), "public_key": str(k.PublicKey),
 	})

@@ -100,7 +100,7 @@ func (ev *evaluator) requireForOutput(refs []hcl.Traversal) bool {
 }
 
 // Outputs evaluates the folder's outputs with what was decided. An instance that isn't in decided
-// reads as null where the decision is asked for.
+// reads as null where the decision is asked for. It isn't safe for concurrent use.
 func (f *Folder) Outputs(decided map[spec.Address]Decided) ([]OutputValue, hcl.Diagnostics) {
 	ev := f.ev
 	kept, errors := ev.diags, ev.errors
@@ -153,7 +153,7 @@ func (o *output) evaluate(a *arg) (OutputValue, bool) {
 
 // instances makes the object behind instance in outputs.
 func (f *Folder) instances(decided map[spec.Address]Decided) cty.Value {
-	m := objectMaker{index: spec.NewIndex(f.Spec), decided: decided, cache: map[spec.Address]cty.Value{}}
+	m := objectMaker{ev: f.ev, index: spec.NewIndex(f.Spec), decided: decided, cache: map[spec.Address]cty.Value{}}
 	blocks := map[string]cty.Value{}
 	for _, b := range f.ev.kinds["instance"].list {
 		list, ok := b.out.([]spec.Instance)
@@ -188,18 +188,19 @@ func (f *Folder) instances(decided map[spec.Address]Decided) cty.Value {
 
 // objectMaker makes instance objects, sharing those of the blocks that they refer to.
 type objectMaker struct {
+	ev      *evaluator
 	index   *spec.Index
 	decided map[spec.Address]Decided
 	cache   map[spec.Address]cty.Value
 }
 
-func shared[T any](m *objectMaker, addr spec.Address, in map[spec.Address]*T, typ cty.Type, make func(*T) cty.Value) cty.Value {
+func shared[T any](m *objectMaker, addr spec.Address, in map[spec.Address]*T, typ cty.Type, make func(*evaluator, *T) cty.Value) cty.Value {
 	if v, ok := m.cache[addr]; ok {
 		return v
 	}
 	v := cty.NullVal(typ)
 	if b := in[addr]; b != nil {
-		v = make(b)
+		v = make(m.ev, b)
 		m.cache[addr] = v
 	}
 	return v

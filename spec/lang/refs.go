@@ -241,6 +241,10 @@ func (ev *evaluator) element(b *block, key cty.Value, rng hcl.Range) (int, bool)
 				return int(n), true
 			}
 		}
+		if b.count == 0 {
+			ev.errorOnce(rng, "Unknown "+b.kind.name(), fmt.Sprintf("%s has count = 0, so that it has no elements.", b.title()))
+			break
+		}
 		ev.errorOnce(rng, "Unknown "+b.kind.name(), fmt.Sprintf("%s has count = %d: its elements are [0] to [%d], there is no [%s].", b.title(), b.count, b.count-1, keyText(key)))
 	case byKey:
 		if key.Type() == cty.String {

@@ -9,7 +9,7 @@ import (
 
 // chunkBytes is how much source is parsed at a time. The HCL lexer keeps all tokens of a source in
 // one growing slice, so that small sources are lexed in half the time of large ones.
-const chunkBytes = 4096
+const chunkBytes = 1024
 
 // cut is a place between two top-level items of a file.
 type cut struct {

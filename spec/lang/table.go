@@ -16,7 +16,7 @@ type kind interface {
 	decode(ev *evaluator, b *block)
 	// object returns the type and the value that a reference to element i of b evaluates to.
 	objectType() cty.Type
-	object(b *block, i int) cty.Value
+	object(ev *evaluator, b *block, i int) cty.Value
 }
 
 // field is one attribute of T and how it is read.
@@ -45,7 +45,7 @@ type table[T any] struct {
 	identify func(dst *T, address spec.Address, name string)
 	finish   func(c *checker, dst *T) // relations between attributes
 	typ      cty.Type
-	value    func(src *T) cty.Value
+	value    func(ev *evaluator, src *T) cty.Value
 
 	sch *schema
 }
@@ -71,7 +71,9 @@ func (t *table[T]) name() string         { return t.kindName }
 func (t *table[T]) schema() *schema      { return t.sch }
 func (t *table[T]) objectType() cty.Type { return t.typ }
 
-func (t *table[T]) object(b *block, i int) cty.Value { return t.value(&b.out.([]T)[i]) }
+func (t *table[T]) object(ev *evaluator, b *block, i int) cty.Value {
+	return t.value(ev, &b.out.([]T)[i])
+}
 
 // body is a table for a nested block.
 func body[N any](where string, fields ...field[N]) *table[N] {
@@ -143,6 +145,9 @@ func (t *table[T]) fill(ev *evaluator, c *content, sc scope, dst *T, want func(p
 		f := &t.fields[item.field]
 		a := arg{ev: ev, scope: sc, item: item, expr: item.expr, rng: item.rng, name: f.name, refs: item.refs}
 		f.set(&a, dst)
+		if a.null && f.required && !a.failed {
+			a.fail("Missing argument", "The argument %q is required, so that it can't be null.", f.name)
+		}
 		if a.failed && item.perKey {
 			item.broken = true // once is enough; it would fail for every key
 		}
