@@ -33,6 +33,7 @@ func (c *computation) sortJobs() {
 func (c *computation) finish() *Plan {
 	c.price()
 	n := 0
+	c.plan.Operations = slices.Grow(c.plan.Operations, len(c.jobs))
 	for _, j := range c.jobs {
 		if j.existing || j.dropped {
 			continue

@@ -19,8 +19,10 @@ import (
 func (c *computation) order() {
 	c.chain()
 	c.depend()
-	o := &ordering{computation: c, now: c.newFleet(), tight: map[int]*tightHost{}}
-	o.findTight()
+	o := &ordering{computation: c, tight: map[int]*tightHost{}}
+	if slices.ContainsFunc(c.jobs, func(j *job) bool { return j.from >= 0 }) {
+		o.findTight()
+	}
 	if len(o.tight) > 0 {
 		o.carryOut()
 	}
@@ -85,7 +87,7 @@ func (o *ordering) findTight() {
 			departures[j.from] = true
 		}
 	}
-	trial := o.newTrial()
+	trial := o.newFleet()
 	for at := range o.hosts {
 		for _, j := range arrivals[at] {
 			if !departures[at] && !o.affine(j) {
@@ -110,9 +112,6 @@ func (o *ordering) affine(j *job) bool {
 	g := o.index.Groups[j.occupant.Group]
 	return g != nil && g.Policy == spec.Affinity && j.from >= 0
 }
-
-// newTrial is a fleet as it is now, to try things on.
-func (o *ordering) newTrial() *placement.Fleet { return o.newFleet() }
 
 // arrives returns the host that a job takes room on, -1 when it takes none or has it already.
 func (o *ordering) arrives(j *job) int {
@@ -147,7 +146,7 @@ func (o *ordering) fits(f *placement.Fleet, at int, j *job) bool {
 
 // carryOut runs the jobs in the fleet as it is now until none is left or none can go on.
 func (o *ordering) carryOut() {
-	o.done = map[*job]bool{}
+	o.now, o.done = o.newFleet(), map[*job]bool{}
 	left := slices.Clone(o.jobs)
 	slices.SortStableFunc(left, func(a, b *job) int { return urgency(a) - urgency(b) })
 	for len(left) > 0 {
