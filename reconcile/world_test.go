@@ -21,7 +21,7 @@ import (
 
 // lab is a simulated fleet, its record, and a controller that can be killed.
 type lab struct {
-	t     *testing.T
+	t     testing.TB
 	world *sim.World
 	rec   *cluster.Memory
 	spec  spec.Spec
@@ -33,7 +33,7 @@ type lab struct {
 }
 
 // newLab makes hosts kvm1..kvmN with one pool.
-func newLab(t *testing.T, hosts int, shared bool) *lab {
+func newLab(t testing.TB, hosts int, shared bool) *lab {
 	t.Helper()
 	l := &lab{t: t, world: sim.New(sim.Options{}), rec: cluster.NewMemory(state.Sim)}
 	l.spec = spec.Spec{
@@ -153,6 +153,12 @@ func (l *lab) converged() {
 			l.t.Errorf("operation %s %s %s is %s: %s", id, op.Action, op.Instance, op.Phase, op.Error)
 		}
 	}
+	l.matches()
+}
+
+// matches fails unless nothing is left to do.
+func (l *lab) matches() {
+	l.t.Helper()
 	if p := l.plan(); !p.Empty() || len(p.Errors) > 0 {
 		l.t.Errorf("the next plan is not empty: %+v %+v", p.Changes, p.Errors)
 	}
