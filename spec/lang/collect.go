@@ -13,7 +13,6 @@ import (
 type collected struct {
 	novaplan, scheduler, migration  []*block
 	variables, outputs, moved, gone []*block
-	count                           int
 }
 
 // allKinds returns the kinds of blocks that have addresses, in the order in which they are best
@@ -30,8 +29,8 @@ var laterBlocks = map[string]string{
 	"provider": "provider blocks (novaplan needs none)", "terraform": "the terraform block (write novaplan)",
 }
 
-// single are the blocks without a label.
-var withoutLabel = map[string]bool{"novaplan": true, "locals": true, "scheduler": true, "migration": true, "moved": true, "removed": true, "check": false}
+// withoutLabel are the blocks that take no label.
+var withoutLabel = map[string]bool{"novaplan": true, "locals": true, "scheduler": true, "migration": true, "moved": true, "removed": true}
 
 func topSchema() *hcl.BodySchema {
 	s := &hcl.BodySchema{}

@@ -19,6 +19,8 @@ type evaluator struct {
 	errors int
 	seen   map[string]bool // for errorOnce
 	budget int             // iterations left
+	// partial says that a file didn't parse: what seems to be missing may be there.
+	partial bool
 	// stopReported says that the budget ran out and that this was reported.
 	stopReported bool
 
@@ -80,6 +82,15 @@ func (ev *evaluator) errorOnce(rng hcl.Range, summary, detail string) {
 	}
 	ev.seen[key] = true
 	ev.errorf(rng, summary, "%s", detail)
+}
+
+// missing reports something that isn't there, unless it may be in a part that didn't parse.
+func (ev *evaluator) missing(rng hcl.Range, summary, detail string) {
+	if ev.partial {
+		ev.errors++
+		return
+	}
+	ev.errorOnce(rng, summary, detail)
 }
 
 // enter puts a node on the path. It reports false when the chain of references is too long.

@@ -16,7 +16,6 @@ type scope struct {
 	block   *block
 	perKey  bool
 	key     int
-	keyCtx  *hcl.EvalContext
 	dynamic map[string]cty.Value // iterators
 	label   *string              // of the nested block that a dynamic block makes
 }

@@ -3,7 +3,6 @@ package lang
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -290,13 +289,4 @@ func (a *arg) textList() ([]string, bool) {
 		out = append(out, s.AsString())
 	}
 	return out, true
-}
-
-// quoteAll puts words in quotes, for enumerations in messages.
-func quoteAll(words []string) []string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = `"` + strings.ReplaceAll(w, `"`, `\"`) + `"`
-	}
-	return out
 }

@@ -62,7 +62,7 @@ var indexFunc = function.New(&function.Spec{
 	},
 })
 
-// numbers converts the elements of a collection to numbers.
+// elements converts the elements of a collection to typ.
 func elements(v cty.Value, typ cty.Type) ([]cty.Value, error) {
 	if !v.CanIterateElements() {
 		return nil, function.NewArgErrorf(0, "wants a list")
@@ -95,7 +95,7 @@ var sumFunc = function.New(&function.Spec{
 	},
 })
 
-func boolFold(name string, start bool) function.Function {
+func boolFold(start bool) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{anyParam("list")},
 		Type:   function.StaticReturnType(cty.Bool),
@@ -111,8 +111,8 @@ func boolFold(name string, start bool) function.Function {
 }
 
 var (
-	allTrueFunc = boolFold("alltrue", true)
-	anyTrueFunc = boolFold("anytrue", false)
+	allTrueFunc = boolFold(true)
+	anyTrueFunc = boolFold(false)
 )
 
 // transposeFunc turns a map of lists of strings around.

@@ -143,13 +143,16 @@ func (in *inputs) reportUnknown(ev *evaluator) {
 	declared := sortedKeys(ev.variables)
 	for _, name := range sortedKeys(in.flags) {
 		if ev.variables[name] == nil {
+			if ev.partial {
+				continue
+			}
 			ev.add(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: "Unknown variable",
 				Detail: "-var gives a value to " + name + ", which no variable block declares." + didYouMean(name, declared)})
 		}
 	}
 	for _, f := range append(slices.Clone(in.auto), in.files...) {
 		for _, name := range sortedKeys(f.attrs) {
-			if ev.variables[name] == nil {
+			if ev.variables[name] == nil && !ev.partial {
 				ev.warnf(f.attrs[name].NameRange, "Unknown variable", "No variable block declares %q.%s", name, didYouMean(name, declared))
 			}
 		}

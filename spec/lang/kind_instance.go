@@ -107,7 +107,7 @@ var instanceTable = (&table[spec.Instance]{
 		durationField("trash_retention", func(i *spec.Instance) *time.Duration { return &i.TrashRetention }).or(`"24h"`).is("how long its disks are kept after it was terminated"),
 	},
 	nested: []nested[spec.Instance]{
-		nest(blockInfo{name: "nic", labelled: true, doc: "a network interface; the label names it"}, nicTable, nil,
+		nest(blockInfo{name: "nic", labelled: true, doc: "a network interface; the label names it, default nic0, nic1, ..."}, nicTable, nil,
 			func(i *spec.Instance) { i.NICs = nil }, addNIC),
 		nest(blockInfo{name: "update", max: 1, doc: "how many of this block may be interrupted at once"}, updateTable, newUpdate,
 			func(i *spec.Instance) { i.Update = nil }, func(a *arg, i *spec.Instance, _ string, u spec.Update) { i.Update = &u }),

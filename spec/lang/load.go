@@ -142,6 +142,7 @@ func (ld *loader) problem(summary, format string, args ...any) {
 func (ld *loader) read(name, path string) ([]byte, bool) {
 	src, err := readLimited(path, ld.ev.lim.FileBytes)
 	if err != nil {
+		ld.ev.partial = true
 		ld.problem("File not readable", "%s: %s.", name, err)
 		return nil, false
 	}
@@ -163,6 +164,7 @@ func (ld *loader) parse(name string, src []byte) *hcl.File {
 		hit = scanExact(src, ld.ev.lim)
 	}
 	if hit != nil {
+		ld.ev.partial = true
 		ld.limit(name, src, hit)
 		return nil
 	}
@@ -176,6 +178,7 @@ func (ld *loader) parse(name string, src []byte) *hcl.File {
 	for _, d := range diags {
 		ld.ev.add(d)
 	}
+	ld.ev.partial = ld.ev.partial || diags.HasErrors()
 	if f == nil || f.Body == nil {
 		return nil
 	}

@@ -305,6 +305,18 @@ output "y" { value = local.size }
 	}
 }
 
+// What a file that doesn't parse may hold isn't reported as missing; other mistakes are.
+func TestSyntaxErrorHidesNothingElse(t *testing.T) {
+	f, diags := load(t, map[string]string{
+		"a.np.hcl": "zone \"a\" {\n  name = \n}\nflavor \"f\" {",
+		"b.np.hcl": "host \"h\" {\n  uri  = \"sim://h\"\n  zone = zone.b\n  mode = \"of\"\n}",
+	}, Options{})
+	got := text(f, diags)
+	if strings.Contains(got, "Unknown zone") || strings.Contains(got, "Missing argument") || !strings.Contains(got, "Invalid value for mode") {
+		t.Error(got)
+	}
+}
+
 // A mistake that every element makes is reported for the first one.
 func TestMistakeOfManyElementsIsReportedOnce(t *testing.T) {
 	f, diags := load(t, map[string]string{"a.np.hcl": `

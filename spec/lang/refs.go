@@ -122,7 +122,7 @@ func (ev *evaluator) requireVariable(t hcl.Traversal) bool {
 		return true // the whole of var
 	}
 	if ev.variables[name] == nil {
-		ev.refError(t, "Unknown variable", "There is no variable %q.%s", name, didYouMeanIn("var.", name, sortedKeys(ev.variables)))
+		ev.missing(t.SourceRange(), "Unknown variable", fmt.Sprintf("There is no variable %q.%s", name, didYouMeanIn("var.", name, sortedKeys(ev.variables))))
 		return false
 	}
 	return true
@@ -147,7 +147,7 @@ func (ev *evaluator) requireLocal(t hcl.Traversal) bool {
 	}
 	l := ev.locals[name]
 	if l == nil {
-		ev.refError(t, "Unknown local value", "There is no local value %q.%s", name, didYouMeanIn("local.", name, sortedKeys(ev.locals)))
+		ev.missing(t.SourceRange(), "Unknown local value", fmt.Sprintf("There is no local value %q.%s", name, didYouMeanIn("local.", name, sortedKeys(ev.locals))))
 		return false
 	}
 	ev.evalLocal(l)
@@ -229,7 +229,7 @@ func (ev *evaluator) noSuchBlock(rng hcl.Range, k *kindBlocks, label string) {
 	if len(k.list) == 0 {
 		hint = fmt.Sprintf(" The folder has no %s block.", name)
 	}
-	ev.errorOnce(rng, "Unknown "+name, fmt.Sprintf("There is no block %s %q.%s", name, label, hint))
+	ev.missing(rng, "Unknown "+name, fmt.Sprintf("There is no block %s %q.%s", name, label, hint))
 }
 
 // element returns the index of the element of b that key names.

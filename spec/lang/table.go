@@ -122,7 +122,6 @@ func (t *table[T]) decode(ev *evaluator, b *block) {
 		v := proto
 		t.identify(&v, b.elementAddress(i), b.elementName(i))
 		if differs {
-			sc.key, sc.keyCtx = i, nil
 			t.fill(ev, c, sc.forKey(i), &v, func(perKey bool) bool { return perKey })
 		}
 		if t.finish != nil && ev.errors == before {
@@ -194,7 +193,7 @@ func (t *table[T]) required(ev *evaluator, c *content) {
 			continue
 		}
 		if c.attr(t.sch, f.name) == nil {
-			ev.errorOnce(c.end, "Missing argument", fmt.Sprintf("The argument %q is required here, and it isn't written. It is %s.", f.name, f.doc))
+			ev.missing(c.end, "Missing argument", fmt.Sprintf("The argument %q is required here, and it isn't written. It is %s.", f.name, f.doc))
 		}
 	}
 }
