@@ -31,6 +31,10 @@ func facts(t *testing.T, s *suite) {
 	if cpu == "" && info.CPU != "" {
 		t.Error("the baseline of two CPUs is empty")
 	}
+	guest := s.definition(t)
+	guest.CPU, guest.Machine = cpu, info.Machine
+	must(t, s.a.DefineDomain(ctx, guest))
+	must(t, s.a.StartDomain(ctx, guest.UUID)) // a guest can have that CPU
 	networks, err := s.a.Networks(ctx)
 	must(t, err)
 	wanted := hypervisor.Network{Kind: hypervisor.NetworkBridge, Name: s.Bridge, Active: true}

@@ -42,6 +42,7 @@ func (d *Driver) Open(_ context.Context, target hypervisor.Target) (hypervisor.H
 		virtType: target.VirtType,
 		endpoint: endpoint,
 		opts:     d.opts,
+		poolTurn: make(chan struct{}, 1),
 		pools:    map[string]golibvirt.StoragePool{},
 	}
 	h.opts.Logger = h.opts.Logger.With("host", target.Name)
@@ -65,8 +66,9 @@ type host struct {
 	background context.Context
 	stop       context.CancelFunc
 
-	poolMu sync.Mutex // one at a time looks for or defines pools
-	pools  map[string]golibvirt.StoragePool
+	poolTurn chan struct{} // holds a token while somebody looks for or defines a pool
+	poolMu   sync.Mutex
+	pools    map[string]golibvirt.StoragePool // known ones, by path
 }
 
 var _ hypervisor.Host = (*host)(nil)

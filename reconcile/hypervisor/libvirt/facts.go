@@ -1,6 +1,7 @@
 package libvirt
 
 import (
+	"cmp"
 	"context"
 	"encoding/xml"
 	"errors"
@@ -68,7 +69,7 @@ func defaultMachine(arch string) string {
 	return ""
 }
 
-// HostInfo implements hypervisor.Facts. LockManager stays empty: libvirt's protocol doesn't tell it.
+// HostInfo implements hypervisor.Facts. CPU is empty on a host that only emulates. LockManager stays empty: libvirt's protocol doesn't tell it.
 func (h *host) HostInfo(ctx context.Context) (hypervisor.HostInfo, error) {
 	info, err := h.hostInfo(ctx)
 	return info, h.fail("read host information", err, false)
@@ -124,8 +125,33 @@ func (h *host) readNode(ctx context.Context, info *hypervisor.HostInfo) error {
 		return err
 	}
 	info.CPUs, info.MemoryMiB = int(seen.cpus), int64(seen.memoryKiB>>10)
+	if total, err := h.totalMemory(ctx); err == nil && total > 0 {
+		info.MemoryMiB = total >> 10
+	}
 	info.Hostname, err = ask(ctx, h, func(rpc *golibvirt.Libvirt) (string, error) { return rpc.ConnectGetHostname() })
 	return err
+}
+
+// totalMemory is the kernel's MemTotal in KiB. The node information adds up NUMA cells instead, which leaves out
+// memory that was added to a running host, and changes while it is.
+func (h *host) totalMemory(ctx context.Context) (int64, error) {
+	count, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) (int32, error) {
+		_, count, err := rpc.NodeGetMemoryStats(0, int32(golibvirt.NodeMemoryStatsAllCells), 0)
+		return count, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	stats, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) ([]golibvirt.NodeGetMemoryStats, error) {
+		stats, _, err := rpc.NodeGetMemoryStats(count, int32(golibvirt.NodeMemoryStatsAllCells), 0)
+		return stats, err
+	})
+	for _, stat := range stats {
+		if stat.Field == golibvirt.NodeMemoryStatsTotal {
+			return int64(stat.Value), err
+		}
+	}
+	return 0, err
 }
 
 func (h *host) readVersions(ctx context.Context, info *hypervisor.HostInfo) error {
@@ -158,9 +184,9 @@ func (h *host) readVirtTypes(ctx context.Context, caps capabilities, info *hyper
 			continue
 		}
 		if len(info.VirtTypes) == 0 {
-			info.Machine, info.CPU = dom.Machine, dom.hostModel()
-			if model := dom.hostModelName(); kind == "kvm" && model != "" {
-				info.CPUModel = model
+			info.Machine = dom.Machine
+			if kind == "kvm" {
+				info.CPU, info.CPUModel = dom.hostModel(), cmp.Or(dom.hostModelName(), info.CPUModel)
 			}
 		}
 		info.VirtTypes = append(info.VirtTypes, kind)
@@ -233,9 +259,13 @@ func (d domainCapabilities) hostModel() string {
 	return `<cpu mode="custom" match="exact">` + strings.Join(lines, "") + `</cpu>`
 }
 
-// BaselineCPU implements hypervisor.Facts.
+// BaselineCPU implements hypervisor.Facts. With a host among them that names no CPU, because it emulates one,
+// the answer is empty too: such guests get the most that QEMU emulates, which is the same on every host.
 func (h *host) BaselineCPU(ctx context.Context, cpus []string) (string, error) {
 	const what = "compute a common CPU"
+	if len(cpus) == 0 || slices.Contains(cpus, "") {
+		return "", nil
+	}
 	info, err := h.hostInfo(ctx)
 	if err != nil {
 		return "", h.fail(what, err, false)
@@ -248,84 +278,4 @@ func (h *host) BaselineCPU(ctx context.Context, cpus []string) (string, error) {
 			cpus, uint32(golibvirt.ConnectBaselineCPUMigratable))
 	})
 	return text, h.fail(what, err, false)
-}
-
-// Networks implements hypervisor.Facts. A host without libvirt's interface driver shows its libvirt networks only.
-func (h *host) Networks(ctx context.Context) ([]hypervisor.Network, error) {
-	const what = "list networks"
-	bridges, err := h.bridges(ctx)
-	if err != nil {
-		return nil, h.fail(what, err, false)
-	}
-	type listed struct {
-		nets   []golibvirt.Network
-		active bool
-	}
-	networks := bridges
-	for _, query := range []listed{{active: true}, {active: false}} {
-		flag := golibvirt.ConnectListNetworksInactive
-		if query.active {
-			flag = golibvirt.ConnectListNetworksActive
-		}
-		query.nets, err = ask(ctx, h, func(rpc *golibvirt.Libvirt) ([]golibvirt.Network, error) {
-			nets, _, err := rpc.ConnectListAllNetworks(1, flag)
-			return nets, err
-		})
-		if err != nil {
-			return nil, h.fail(what, err, false)
-		}
-		for _, net := range query.nets {
-			networks = append(networks, hypervisor.Network{Kind: hypervisor.NetworkLibvirt, Name: net.Name, Active: query.active})
-		}
-	}
-	slices.SortFunc(networks, func(a, b hypervisor.Network) int {
-		return strings.Compare(string(a.Kind)+" "+a.Name, string(b.Kind)+" "+b.Name)
-	})
-	return networks, nil
-}
-
-// bridges lists the host's interfaces that are bridges.
-func (h *host) bridges(ctx context.Context) ([]hypervisor.Network, error) {
-	var bridges []hypervisor.Network
-	for _, flag := range []golibvirt.ConnectListAllInterfacesFlags{golibvirt.ConnectListInterfacesActive, golibvirt.ConnectListInterfacesInactive} {
-		ifaces, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) ([]golibvirt.Interface, error) {
-			ifaces, _, err := rpc.ConnectListAllInterfaces(1, flag)
-			return ifaces, err
-		})
-		if saidCode(err, golibvirt.ErrNoSupport) || saidCode(err, golibvirt.ErrNoConnect) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, iface := range ifaces {
-			is, err := h.isBridge(ctx, iface)
-			if err != nil {
-				return nil, err
-			}
-			if is {
-				bridges = append(bridges, hypervisor.Network{
-					Kind: hypervisor.NetworkBridge, Name: iface.Name, Active: flag == golibvirt.ConnectListInterfacesActive,
-				})
-			}
-		}
-	}
-	return bridges, nil
-}
-
-func (h *host) isBridge(ctx context.Context, iface golibvirt.Interface) (bool, error) {
-	text, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) (string, error) { return rpc.InterfaceGetXMLDesc(iface, 0) })
-	if err != nil {
-		if said := new(golibvirt.Error); errors.As(err, said) {
-			return false, nil // a guest's tap that is gone by now, or a kind that libvirt can't describe
-		}
-		return false, err
-	}
-	var doc struct {
-		Type string `xml:"type,attr"`
-	}
-	if err := xml.Unmarshal([]byte(text), &doc); err != nil {
-		return false, fmt.Errorf("interface %s: %w", iface.Name, err)
-	}
-	return doc.Type == "bridge", nil
 }

@@ -134,6 +134,26 @@ func TestOverSSH(t *testing.T) {
 	must(t, host.DeleteVolume(ctx, pool, "data.raw"))
 }
 
+// TestBaselineCPU: what two different CPUs have in common is a CPU that a guest can be given.
+func TestBaselineCPU(t *testing.T) {
+	lab := shared.Get(t)
+	host := open(t, "kvm1", lab.Hosts[0].UnixURI())
+	def := small(t, host)
+	const rich = `<cpu mode="custom" match="exact"><model fallback="forbid">Nehalem</model><feature policy="require" name="aes"/></cpu>`
+	const poor = `<cpu mode="custom" match="exact"><model fallback="forbid">Penryn</model></cpu>`
+	cpu, err := host.BaselineCPU(t.Context(), []string{rich, poor})
+	must(t, err)
+	if !strings.Contains(cpu, "Penryn") || strings.Contains(cpu, "aes") {
+		t.Errorf("got %s", cpu)
+	}
+	def.CPU = cpu
+	must(t, host.DefineDomain(t.Context(), def))
+	must(t, host.StartDomain(t.Context(), def.UUID))
+	if none, err := host.BaselineCPU(t.Context(), []string{rich, ""}); err != nil || none != "" {
+		t.Errorf("with an emulated one: %q, %v", none, err)
+	}
+}
+
 // TestLateCreate: a create sent to a hanging libvirtd is unknown, and then it happens after all.
 func TestLateCreate(t *testing.T) {
 	lab := shared.Get(t)

@@ -106,25 +106,21 @@ func (h *host) listFlags(ctx context.Context) (domainFlags, error) {
 
 // flagsOf is listFlags for one domain.
 func (h *host) flagsOf(ctx context.Context, dom golibvirt.Domain) (domainFlags, error) {
-	var flags domainFlags
-	for _, query := range []struct {
-		set *map[golibvirt.UUID]bool
-		ask func(rpc *golibvirt.Libvirt) (int32, error)
-	}{
-		{&flags.persistent, func(rpc *golibvirt.Libvirt) (int32, error) { return rpc.DomainIsPersistent(dom) }},
-		{&flags.managedSave, func(rpc *golibvirt.Libvirt) (int32, error) { return rpc.DomainHasManagedSaveImage(dom, 0) }},
-		{&flags.autostart, func(rpc *golibvirt.Libvirt) (int32, error) { return rpc.DomainGetAutostart(dom) }},
-	} {
-		yes, err := ask(ctx, h, query.ask)
+	queries := []func(rpc *golibvirt.Libvirt) (int32, error){
+		func(rpc *golibvirt.Libvirt) (int32, error) { return rpc.DomainIsPersistent(dom) },
+		func(rpc *golibvirt.Libvirt) (int32, error) { return rpc.DomainHasManagedSaveImage(dom, 0) },
+		func(rpc *golibvirt.Libvirt) (int32, error) { return rpc.DomainGetAutostart(dom) },
+	}
+	answers := make([]map[golibvirt.UUID]bool, len(queries))
+	err := each(len(queries), callSlots, func(i int) error {
+		yes, err := ask(ctx, h, queries[i])
 		if saidCode(err, golibvirt.ErrOperationInvalid) {
 			err = nil // a transient domain has neither autostart nor a managed save
 		}
-		if err != nil {
-			return flags, err
-		}
-		*query.set = map[golibvirt.UUID]bool{dom.UUID: yes == 1}
-	}
-	return flags, nil
+		answers[i] = map[golibvirt.UUID]bool{dom.UUID: yes == 1}
+		return err
+	})
+	return domainFlags{persistent: answers[0], managedSave: answers[1], autostart: answers[2]}, err
 }
 
 func stateOf(record golibvirt.DomainStatsRecord) domainState {

@@ -68,24 +68,19 @@ func poolError(err error) error {
 
 // pool returns the libvirt pool of a path, which EnsurePool must have made at some time, started if need be.
 func (h *host) pool(ctx context.Context, pool hypervisor.Pool) (golibvirt.StoragePool, error) {
-	h.poolMu.Lock()
-	defer h.poolMu.Unlock()
 	dir := path.Clean(pool.Path)
-	if ref, ok := h.pools[dir]; ok {
+	if ref, ok := h.knownPool(dir); ok {
 		return ref, nil
 	}
-	ref, err := h.findPool(ctx, dir)
-	if err != nil {
-		return ref, err
+	if err := h.takePoolTurn(ctx); err != nil {
+		return golibvirt.StoragePool{}, err
 	}
-	h.pools[dir] = ref
-	return ref, nil
-}
-
-func (h *host) forgetPool(pool hypervisor.Pool) {
-	h.poolMu.Lock()
-	defer h.poolMu.Unlock()
-	delete(h.pools, path.Clean(pool.Path))
+	defer func() { <-h.poolTurn }()
+	ref, err := h.findPool(ctx, dir)
+	if err == nil {
+		h.rememberPool(dir, ref)
+	}
+	return ref, err
 }
 
 // openPool finds or defines the pool, and starts it.
@@ -93,18 +88,48 @@ func (h *host) openPool(ctx context.Context, pool hypervisor.Pool) (golibvirt.St
 	if !path.IsAbs(pool.Path) {
 		return golibvirt.StoragePool{}, fmt.Errorf("%w: want an absolute path", hypervisor.ErrRefused)
 	}
-	h.poolMu.Lock()
-	defer h.poolMu.Unlock()
+	if err := h.takePoolTurn(ctx); err != nil {
+		return golibvirt.StoragePool{}, err
+	}
+	defer func() { <-h.poolTurn }()
 	dir := path.Clean(pool.Path)
 	ref, err := h.findPool(ctx, dir)
 	if notFound(err) {
 		ref, err = h.makePool(ctx, dir, pool.Shared)
 	}
-	if err != nil {
-		return ref, poolError(err)
+	if err == nil {
+		h.rememberPool(dir, ref)
 	}
+	return ref, poolError(err)
+}
+
+// takePoolTurn waits to be the only one that looks for or defines a pool.
+func (h *host) takePoolTurn(ctx context.Context) error {
+	select {
+	case h.poolTurn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &notSentError{ctx.Err()}
+	}
+}
+
+func (h *host) knownPool(dir string) (golibvirt.StoragePool, bool) {
+	h.poolMu.Lock()
+	defer h.poolMu.Unlock()
+	ref, ok := h.pools[dir]
+	return ref, ok
+}
+
+func (h *host) rememberPool(dir string, ref golibvirt.StoragePool) {
+	h.poolMu.Lock()
+	defer h.poolMu.Unlock()
 	h.pools[dir] = ref
-	return ref, nil
+}
+
+func (h *host) forgetPool(pool hypervisor.Pool) {
+	h.poolMu.Lock()
+	defer h.poolMu.Unlock()
+	delete(h.pools, path.Clean(pool.Path))
 }
 
 // findPool looks for an active pool with that path, then for an inactive one, which it starts.
