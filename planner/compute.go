@@ -18,6 +18,7 @@ func Compute(st state.State, obs *Observed, now time.Time, o Options) *Plan {
 func (c *computation) run() *Plan {
 	c.lookAtHosts()
 	c.lookAtWork()
+	c.claimHosts()
 	c.lookAtDomains()
 	c.compare()
 	c.relocate()

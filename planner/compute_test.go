@@ -18,6 +18,8 @@ type world struct {
 	t   failer
 	st  state.State
 	obs *Observed
+
+	failures bool // some operations fail
 }
 
 // failer is what tests, benchmarks and properties have in common.

@@ -55,3 +55,26 @@ func (c *computation) occupant(in *state.Instance) placement.Occupant {
 	}
 	return o
 }
+
+// fits reports whether the host takes the occupant now, by room and by group.
+func (c *computation) fits(f *placement.Fleet, at int, j *job) bool {
+	occ := j.occupant
+	h := f.Hosts[at]
+	if lack := h.Limits.Fits(occ.Size, h.Used()); lack != nil && (lack.Filter != "num_instances" || c.policy.Uses(lack.Filter)) {
+		return false
+	}
+	g := c.index.Groups[occ.Group]
+	switch {
+	case g == nil:
+		return true
+	case g.Policy == spec.AntiAffinity:
+		return f.Members(g.Address, at) < max(1, g.MaxServerPerHost)
+	case g.Policy == spec.Affinity:
+		for _, other := range f.MemberHosts(g.Address) {
+			if other != at && (other != j.from || f.Members(g.Address, other) > 1) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -59,7 +59,7 @@ func (h *host) mode() spec.Mode {
 	return h.spec.Mode
 }
 
-// lookAtHosts fills hosts, claims what is nobody's, and says what is wrong with the others.
+// lookAtHosts fills hosts and says what is wrong with them.
 func (c *computation) lookAtHosts() {
 	for i := range c.spec.Hosts {
 		c.addHost(&host{spec: &c.spec.Hosts[i]})
@@ -128,8 +128,14 @@ func (c *computation) judge(h *host, twins map[string]*host) {
 	}
 	h.reachable = true
 	c.usable(h)
-	if !h.seen.Claimed {
-		c.claim(h)
+}
+
+// claimHosts claims what is reachable and nobody's, unless that is under way.
+func (c *computation) claimHosts() {
+	for _, h := range c.hosts {
+		if h.reachable && !h.seen.Claimed && h.claim == nil {
+			c.claim(h)
+		}
 	}
 }
 

@@ -67,6 +67,9 @@ type ordering struct {
 	now   *placement.Fleet
 	tight map[int]*tightHost
 	done  map[*job]bool
+	// moved are the moves and terminations carried out, by affinity group: what joins the group comes
+	// after them.
+	moved map[spec.Address][]*job
 }
 
 // tightHost is a host whose arrivals don't all fit before somebody left.
@@ -107,10 +110,10 @@ func (o *ordering) findTight() {
 	}
 }
 
-// affine: the group of a move keeps it from leaving while others stay.
+// affine: where the others of its group are decides whether a job can start.
 func (o *ordering) affine(j *job) bool {
 	g := o.index.Groups[j.occupant.Group]
-	return g != nil && g.Policy == spec.Affinity && j.from >= 0
+	return g != nil && g.Policy == spec.Affinity
 }
 
 // arrives returns the host that a job takes room on, -1 when it takes none or has it already.
@@ -121,32 +124,9 @@ func (o *ordering) arrives(j *job) int {
 	return j.to
 }
 
-// fits reports whether the host takes the occupant now, by room and by group.
-func (o *ordering) fits(f *placement.Fleet, at int, j *job) bool {
-	occ := j.occupant
-	h := f.Hosts[at]
-	if lack := h.Limits.Fits(occ.Size, h.Used()); lack != nil && (lack.Filter != "num_instances" || o.policy.Uses(lack.Filter)) {
-		return false
-	}
-	g := o.index.Groups[occ.Group]
-	switch {
-	case g == nil:
-		return true
-	case g.Policy == spec.AntiAffinity:
-		return f.Members(g.Address, at) < max(1, g.MaxServerPerHost)
-	case g.Policy == spec.Affinity:
-		for _, other := range f.MemberHosts(g.Address) {
-			if other != at && (other != j.from || f.Members(g.Address, other) > 1) {
-				return false
-			}
-		}
-	}
-	return true
-}
-
 // carryOut runs the jobs in the fleet as it is now until none is left or none can go on.
 func (o *ordering) carryOut() {
-	o.now, o.done = o.newFleet(), map[*job]bool{}
+	o.now, o.done, o.moved = o.newFleet(), map[*job]bool{}, map[spec.Address][]*job{}
 	left := slices.Clone(o.jobs)
 	slices.SortStableFunc(left, func(a, b *job) int { return urgency(a) - urgency(b) })
 	for len(left) > 0 {
@@ -189,10 +169,16 @@ func (o *ordering) step(j *job) bool {
 			return false
 		}
 		o.wait(j, at)
+		if o.affine(j) {
+			for _, m := range o.moved[j.occupant.Group] {
+				o.comeAfter(j, m)
+			}
+		}
 		o.now.Put(at, j.occupant)
 	}
 	if j.from >= 0 {
 		o.now.Remove(j.from, j.occupant)
+		o.moved[j.occupant.Group] = append(o.moved[j.occupant.Group], j)
 		if t := o.tight[j.from]; t != nil {
 			t.left = append(t.left, j)
 		}

@@ -31,12 +31,63 @@ func TestPlansAreSafeAndConverge(t *testing.T) {
 					r.Fatalf("%s moves without need: %+v", op.Instance, op)
 				}
 			}
-			w.runAtRandom(r)
+			w.runAtRandom(r, forever)
 			if again := Compute(w.st, w.obs, testTime, o); !again.Empty() {
 				r.Fatalf("second plan: %+v %+v\nfirst: %+v", again.Changes, again.Operations, p.Operations)
 			}
 		}
 	})
+}
+
+// forever lets runAtRandom go on until nothing is left.
+const forever = -1
+
+// TestReplanningInTheMiddleConverges approves new specs while operations are pending and running, and
+// lets some fail. What is under way is never doubled, and in the end the fleet is what the spec says.
+func TestReplanningInTheMiddleConverges(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		s := randomFleet(r)
+		w := newWorld(r, s)
+		for round := range rapid.IntRange(1, 5).Draw(r, "rounds") {
+			s = mutate(r, s, round)
+			checkDeterminism(r, w, s, Options{})
+			p := w.approve(s, Options{})
+			checkOneAtATime(r, w, p)
+			w.failures = rapid.Bool().Draw(r, "failures")
+			w.runAtRandom(r, rapid.IntRange(0, 12).Draw(r, "steps"))
+		}
+		w.failures = false
+		w.runAtRandom(r, forever)
+		for tries := 0; ; tries++ {
+			p := w.approve(s, Options{})
+			if p.Empty() {
+				break
+			}
+			if tries == 3 {
+				r.Fatalf("doesn't converge: %+v", p.Changes)
+			}
+			w.runAtRandom(r, forever)
+		}
+	})
+}
+
+// checkOneAtATime: what has an operation that isn't finished gets no second one.
+func checkOneAtATime(r *rapid.T, w *world, p *Plan) {
+	planned := map[string]bool{}
+	for _, op := range p.Operations {
+		planned[op.ID] = true
+	}
+	open := map[spec.Address]bool{}
+	for id, op := range w.st.Operations.All() {
+		if !op.Phase.Final() && !planned[id] {
+			open[op.Subject()] = true
+		}
+	}
+	for _, op := range p.Operations {
+		if open[op.Subject()] {
+			r.Fatalf("%s has an operation under way and gets %+v", op.Subject(), op)
+		}
+	}
 }
 
 func randomFleet(r *rapid.T) *spec.Spec {
@@ -109,9 +160,9 @@ func (w *world) comfortable(s *spec.Spec) map[spec.Address]bool {
 }
 
 // runAtRandom starts and finishes operations in any order that the record allows.
-func (w *world) runAtRandom(r *rapid.T) {
+func (w *world) runAtRandom(r *rapid.T, steps int) {
 	breaches := w.breaches()
-	for {
+	for n := 0; n != steps; n++ {
 		pending, running := w.pending(), w.inPhase(state.RunningOp)
 		if len(pending) == 0 && len(running) == 0 {
 			return
@@ -132,7 +183,7 @@ func (w *world) runAtRandom(r *rapid.T) {
 		if k < len(startable) {
 			w.must(state.Command{Start: &state.Start{Operation: startable[k], Epoch: 1}})
 		} else {
-			w.finish(running[k-len(startable)])
+			w.end(r, running[k-len(startable)])
 		}
 		w.checkSafe(r)
 		if now := w.breaches(); now > breaches {
@@ -141,6 +192,16 @@ func (w *world) runAtRandom(r *rapid.T) {
 			breaches = now
 		}
 	}
+}
+
+// end finishes a running operation, or, where failures happen, lets one fail that left no trace.
+func (w *world) end(r *rapid.T, id string) {
+	op, _ := w.st.Operations.Get(id)
+	if w.failures && (op.Action == state.Create || op.Action == state.Migrate) && rapid.IntRange(0, 2).Draw(r, "fails") == 0 {
+		w.must(state.Command{Finish: &state.Finish{Operation: id, Epoch: 1, Error: "no space left"}})
+		return
+	}
+	w.finish(id)
 }
 
 // checkSafe wants no host overcommitted and no hard group policy broken that the spec's own change did

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner/placement"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -36,18 +37,59 @@ func (c *computation) lookAtWork() {
 	}
 }
 
-// withdraw returns the pending operations that became wrong, and those that wait for them.
+// withdraw returns the pending operations that became wrong or infeasible, and those that wait for
+// them. Withdrawing one may leave no room for another, so it looks again until nothing changes.
 func (c *computation) withdraw(open []*state.Operation) map[string]bool {
 	wrong := map[string]bool{}
 	for _, op := range open {
-		if op.Phase != state.Pending {
-			continue
+		wrong[op.ID] = op.Phase == state.Pending && c.wrong(op)
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, op := range open {
+			waits := func(id string) bool { return wrong[id] || c.neverDone(id) }
+			if op.Phase == state.Pending && !wrong[op.ID] && slices.ContainsFunc(op.After, waits) {
+				wrong[op.ID], changed = true, true
+			}
 		}
-		if c.wrong(op) || slices.ContainsFunc(op.After, func(id string) bool { return wrong[id] || c.neverDone(id) }) {
-			wrong[op.ID] = true
+		if !changed {
+			changed = c.infeasible(open, wrong)
 		}
 	}
 	return wrong
+}
+
+// infeasible marks the pending arrivals that no longer fit once everything that is left has departed, and
+// reports whether there were any.
+func (c *computation) infeasible(open []*state.Operation, wrong map[string]bool) bool {
+	var f *placement.Fleet
+	var arrivals []*job
+	for _, op := range open {
+		if wrong[op.ID] {
+			continue
+		}
+		if f == nil {
+			f = c.newFleet()
+		}
+		j := &job{op: *op, from: c.ordinal(op.From), to: c.ordinal(op.To)}
+		c.occupy(j)
+		leaves := op.Action == state.Migrate || op.Action == state.Terminate
+		if _, recorded := c.st.Instances.Get(string(op.Instance)); recorded && leaves && j.from >= 0 {
+			f.Remove(j.from, j.occupant)
+		}
+		if op.Phase == state.Pending && j.to >= 0 && (op.Action == state.Migrate || op.Action == state.Create) {
+			arrivals = append(arrivals, j)
+		}
+	}
+	found := false
+	for _, j := range arrivals {
+		if !c.fits(f, j.to, j) {
+			wrong[j.op.ID], found = true, true
+			continue
+		}
+		f.Put(j.to, j.occupant)
+	}
+	return found
 }
 
 // neverDone: what waits for that operation would wait for ever.
@@ -65,9 +107,9 @@ func (c *computation) wrong(op *state.Operation) bool {
 	want := c.index.Instances[op.Instance]
 	switch op.Action {
 	case state.Create:
-		return want == nil || c.unfit(op.To)
+		return want == nil || c.unfit(op.To, want)
 	case state.Migrate:
-		return want == nil || c.unfit(op.To) || op.Reason.Code == ReasonHostDrain && !c.draining(op.From)
+		return want == nil || op.Reason.Code != ReasonHop && c.unfit(op.To, want) || op.Reason.Code == ReasonHostDrain && !c.draining(op.From)
 	case state.Terminate, state.Forget:
 		return want != nil
 	case state.StartUp, state.Resume:
@@ -82,9 +124,14 @@ func (c *computation) wrong(op *state.Operation) bool {
 	return want == nil
 }
 
-func (c *computation) unfit(to spec.Address) bool {
+// unfit: the host takes nothing now, or isn't where the instance is wanted now.
+func (c *computation) unfit(to spec.Address, want *spec.Instance) bool {
 	h := c.hostAt[to]
-	return h == nil || h.spec == nil || h.refusal != ""
+	if h == nil || h.spec == nil || h.refusal != "" || want.Host != "" && want.Host != to {
+		return true
+	}
+	zone := c.index.Zones[want.Zone]
+	return zone != nil && zone.Name != h.zone
 }
 
 func (c *computation) draining(from spec.Address) bool {
@@ -119,13 +166,8 @@ func (c *computation) resume(op *state.Operation) *job {
 
 // foresee changes the fleet to what it will be when the operation is done.
 func (c *computation) foresee(j *job, address spec.Address) {
-	in, recorded := c.st.Instances.Get(string(j.op.Instance))
-	switch {
-	case recorded:
-		j.occupant = c.occupant(in)
-	case j.op.Build != nil:
-		j.occupant = c.occupant(j.op.Build)
-	default:
+	_, recorded := c.st.Instances.Get(string(j.op.Instance))
+	if !c.occupy(j) {
 		return
 	}
 	pending := j.op.Phase == state.Pending
@@ -147,6 +189,18 @@ func (c *computation) foresee(j *job, address spec.Address) {
 			c.gone[address] = j
 		}
 	}
+}
+
+// occupy fills in what a job's instance takes of a host, and reports whether that is known.
+func (c *computation) occupy(j *job) bool {
+	if in, recorded := c.st.Instances.Get(string(j.op.Instance)); recorded {
+		j.occupant = c.occupant(in)
+		return true
+	}
+	if j.op.Build != nil {
+		j.occupant = c.occupant(j.op.Build)
+	}
+	return j.op.Build != nil
 }
 
 func (c *computation) ordinal(a spec.Address) int {
