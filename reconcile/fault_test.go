@@ -417,7 +417,12 @@ func TestTrash(t *testing.T) {
 			t.Fatalf("after 23 h: %d disks, %v", disks(), err)
 		}
 		time.Sleep(2 * time.Hour)
-		l.world.SetCondition("kvm1", sim.Cut)
+		l.world.Unmount("kvm1", "/srv/vms", true)
+		l.world.SetCondition("kvm2", sim.Cut)
+		if err := l.c.Housekeeping(t.Context()); err == nil || disks() != 2 || l.rec.State().Trash.Len() != 2 {
+			t.Errorf("no host has the share: %d disks, %d in the trash, %v", disks(), l.rec.State().Trash.Len(), err)
+		}
+		l.world.SetCondition("kvm2", sim.Up)
 		if err := l.c.Housekeeping(t.Context()); err != nil || disks() != 0 || l.rec.State().Trash.Len() != 0 {
 			t.Errorf("after 25 h: %d disks, %d in the trash, %v", disks(), l.rec.State().Trash.Len(), err)
 		}

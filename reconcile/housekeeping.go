@@ -84,6 +84,9 @@ func (c *Controller) deleteFiles(ctx context.Context, st state.State, address sp
 		return err
 	}
 	pool := hypervisor.Pool{Path: trash.Pool.Path, Shared: trash.Pool.Shared}
+	if _, err := h.EnsurePool(ctx, pool); err != nil { // an unmounted share shows no files: that is no proof
+		return err
+	}
 	for _, d := range trash.Disks {
 		name := path.Base(d.Path)
 		if err := h.DeleteVolume(ctx, pool, name); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {

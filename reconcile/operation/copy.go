@@ -20,7 +20,7 @@ func (j *Job) prepareBacking(ctx context.Context) error {
 	if len(roots) == 0 {
 		return nil
 	}
-	source, err := j.host(ctx, j.op.From)
+	source, err := j.storage(ctx, j.op.From)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (j *Job) prepareBacking(ctx context.Context) error {
 	}
 	j.backing = hypervisor.VolumeSpec{BackingPath: root.BackingPath, BackingFormat: base.Format}
 	if image := j.desired.Index.Images[j.inst.Image]; image != nil {
-		dest, err := j.claimed(ctx, j.op.To)
+		dest, err := j.storage(ctx, j.op.To)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (j *Job) freshVolume(ctx context.Context, address spec.Address, v hyperviso
 	if err := j.dropVolume(ctx, address, v.Name); err != nil {
 		return err
 	}
-	h, err := j.claimed(ctx, address)
+	h, err := j.storage(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -65,11 +65,11 @@ func (j *Job) freshVolume(ctx context.Context, address spec.Address, v hyperviso
 // copyVolume copies a volume that nobody writes from the migration's source to its destination,
 // through this process, and compares what both ends read.
 func (j *Job) copyVolume(ctx context.Context, name string) error {
-	source, err := j.host(ctx, j.op.From)
+	source, err := j.storage(ctx, j.op.From)
 	if err != nil {
 		return err
 	}
-	dest, err := j.claimed(ctx, j.op.To)
+	dest, err := j.storage(ctx, j.op.To)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func ensureImage(ctx context.Context, j *Job) error {
 	if image == nil {
 		return fmt.Errorf("%w: %s is not in the spec any more", ErrInvalid, j.inst.Image)
 	}
-	h, err := j.claimed(ctx, j.inst.Host)
+	h, err := j.storage(ctx, j.inst.Host)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (j *Job) writeVolume(ctx context.Context, d state.Disk, content []byte) err
 	if err := j.dropVolume(ctx, j.inst.Host, name); err != nil { // of an earlier run, perhaps incomplete
 		return err
 	}
-	h, err := j.claimed(ctx, j.inst.Host)
+	h, err := j.storage(ctx, j.inst.Host)
 	if err != nil {
 		return err
 	}

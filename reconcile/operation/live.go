@@ -36,7 +36,7 @@ func movable(ctx context.Context, j *Job) (bool, error) {
 	if _, err := j.own(ctx, j.op.From, j.inst.Generation); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if _, err := j.claimed(ctx, j.op.To); err != nil {
+	if _, err := j.storage(ctx, j.op.To); err != nil {
 		return false, err
 	}
 	_, err := j.own(ctx, j.op.To, j.inst.Generation+1)
@@ -61,7 +61,7 @@ func prepare(ctx context.Context, j *Job) error {
 	if err := j.prepareBacking(ctx); err != nil {
 		return err
 	}
-	source, err := j.host(ctx, j.op.From)
+	source, err := j.storage(ctx, j.op.From)
 	if err != nil {
 		return err
 	}

@@ -25,10 +25,34 @@ func (j *Job) newDisk(role hypervisor.DiskRole, format string, bytes int64) stat
 	return state.Disk{Role: string(role), Path: path.Join(j.inst.Pool.Path, name), Format: format, Bytes: bytes}
 }
 
+// poolKey names a pool on a host.
+type poolKey struct {
+	host spec.Address
+	path string
+}
+
+// storage returns the claimed host with the instance's pool in use there. Only then does a missing
+// volume mean that there is none: a pool that isn't started or mounted shows no files either.
+func (j *Job) storage(ctx context.Context, address spec.Address) (hypervisor.Host, error) {
+	h, err := j.claimed(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	key := poolKey{address, j.inst.Pool.Path}
+	if _, known := j.world.pools.Load(key); known {
+		return h, nil
+	}
+	if _, err := h.EnsurePool(ctx, j.pool()); err != nil {
+		return nil, fmt.Errorf("pool %s on %s: %w", j.inst.Pool.Path, j.hostName(address), err)
+	}
+	j.world.pools.Store(key, true)
+	return h, nil
+}
+
 // ensureVolume makes an empty volume or overlay in the instance's pool. One that an earlier run left
 // half made is made again: it can't be in use, for the caller has seen that the domain is off.
 func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervisor.VolumeSpec) error {
-	h, err := j.claimed(ctx, address)
+	h, err := j.storage(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -50,7 +74,7 @@ func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervis
 // dropVolume deletes a volume of the instance's pool and reads back that it is gone. It refuses while
 // a domain on that host uses the file.
 func (j *Job) dropVolume(ctx context.Context, address spec.Address, name string) error {
-	h, err := j.claimed(ctx, address)
+	h, err := j.storage(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -89,7 +113,7 @@ func (j *Job) unused(ctx context.Context, h hypervisor.Host, name string) error 
 
 // hasVolumes reports whether every recorded disk of these roles exists on a host.
 func (j *Job) hasVolumes(ctx context.Context, address spec.Address, roles ...hypervisor.DiskRole) (bool, error) {
-	h, err := j.host(ctx, address)
+	h, err := j.storage(ctx, address)
 	if err != nil {
 		return false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -64,6 +65,7 @@ type World struct {
 	Times Times
 
 	baselines baselines
+	pools     sync.Map // poolKey: EnsurePool worked there since we began
 }
 
 // When tells the two ends of a step.
