@@ -86,8 +86,12 @@ func TestACallCutsTheBackoffShort(t *testing.T) {
 		f.hangUp()
 		time.Sleep(2 * retryAfter)
 		f.set(func() { f.refuse = nil })
+		began := time.Now()
 		if err := heartbeat(t.Context(), h); err != nil {
 			t.Errorf("call long after the last dial: %v", err)
+		}
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("it waited %s for the backoff", waited)
 		}
 	})
 }
