@@ -65,7 +65,7 @@ func (c *computation) match() (records map[spec.Address]*record, removed []*reco
 
 // notMoved: a moved block is about r, and the record could not follow it.
 func (c *computation) notMoved(r *record) {
-	c.fail(Message{Code: CodeMovedTwice, Address: r.have.Address,
+	c.fail(Message{Code: CodeMovedTwice, Address: r.have.Address, Blocks: true,
 		Summary: fmt.Sprintf("%s can't move to its new address: that is not in the spec, or another instance has it", r.have.Address),
 		Detail:  []string{"Nothing happens to it. Mend the `to` of its moved block, or remove the moved block."}})
 }

@@ -120,6 +120,16 @@ func (c *computation) count() {
 	}
 }
 
+// Blocked returns the first error that forbids to approve the plan, even in part, or nil.
+func (p *Plan) Blocked() *Message {
+	for i := range p.Errors {
+		if p.Errors[i].Blocks {
+			return &p.Errors[i]
+		}
+	}
+	return nil
+}
+
 // Empty reports whether there is nothing to do: no line, no operation, nothing withdrawn.
 func (p *Plan) Empty() bool {
 	return len(p.Changes) == 0 && len(p.Operations) == 0 && len(p.Cancel) == 0

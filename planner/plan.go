@@ -94,6 +94,9 @@ type Message struct {
 	Summary string   // one line
 	Detail  []string // further lines: reasons, what to do
 	Source  spec.Source
+	// Blocks: the proposed spec must not come into force, because the protection that this error speaks
+	// of would be forgotten with the revision that it replaces. See Plan.Blocked.
+	Blocks bool
 }
 
 // Summary counts a plan.

@@ -92,6 +92,10 @@ func TestWhatIsRefused(t *testing.T) {
 			if !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, c.code+":") && strings.Contains(s, c.says) }) {
 				t.Errorf("said %q", said)
 			}
+			blocks := slices.Contains([]string{CodeLikelyRename, CodeHostHoldsGuests}, c.code)
+			if (p.Blocked() != nil) != blocks {
+				t.Errorf("blocked: %+v", p.Blocked())
+			}
 			for _, op := range p.Operations {
 				if op.Action != state.Create || c.code != CodeNoValidHost {
 					t.Errorf("operation %+v", op)
@@ -113,7 +117,7 @@ func TestPreventDestroyHoldsWhenTheBlockIsGone(t *testing.T) {
 	w.converge(s)
 	for _, o := range []Options{{}, {Destroy: true}} {
 		p := w.plan(edit(s, func(s *spec.Spec) { s.Instances = nil }), o)
-		if len(p.Operations) != 0 || !slices.Equal(codes(p.Errors), []string{CodePreventDestroy}) {
+		if len(p.Operations) != 0 || !slices.Equal(codes(p.Errors), []string{CodePreventDestroy}) || p.Blocked() == nil {
 			t.Errorf("%+v: %+v %+v", o, p.Operations, p.Errors)
 		}
 	}

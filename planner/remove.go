@@ -62,12 +62,16 @@ func (c *computation) protected(r *record) bool {
 		return false
 	}
 	if was.Lifecycle.PreventDestroy {
-		c.fail(Message{Code: CodePreventDestroy, Address: r.have.Address, Source: was.Source,
+		c.fail(Message{Code: CodePreventDestroy, Address: r.have.Address, Source: was.Source, Blocks: true,
 			Summary: fmt.Sprintf("%s has prevent_destroy: it is not terminated", r.have.Address),
 			Detail:  []string{"Set lifecycle.prevent_destroy = false and apply that first, or put the block back."}})
 		return true
 	}
-	return c.refuseLocked(r, was.Locked, "terminate")
+	if !c.refuseLocked(r, was.Locked, "terminate") {
+		return false
+	}
+	c.plan.Errors[len(c.plan.Errors)-1].Blocks = true
+	return true
 }
 
 // unclaimRemovedHosts lets go of hosts that left the spec, and refuses while they hold instances.
@@ -90,7 +94,7 @@ func (c *computation) letGo(h *host) {
 		}
 	}
 	if len(held) > 0 {
-		c.fail(Message{Code: CodeHostHoldsGuests, Address: h.address(),
+		c.fail(Message{Code: CodeHostHoldsGuests, Address: h.address(), Blocks: c.base().Index.Hosts[h.address()] != nil,
 			Summary: fmt.Sprintf("%s left the spec and still holds %s", h.name(), counted(len(held), "instance", "instances")),
 			Detail: []string{joinNames(held, 8),
 				"Put the block back with mode = \"drain\" and apply; remove it when the host is empty."}})

@@ -134,7 +134,7 @@ func (c *computation) suggestMoves(fresh []*spec.Instance, taken map[spec.Addres
 			continue
 		}
 		said[to] = true
-		c.fail(Message{Code: CodeLikelyRename, Address: to, Source: in.Source,
+		c.fail(Message{Code: CodeLikelyRename, Address: to, Source: in.Source, Blocks: true,
 			Summary: fmt.Sprintf("%s is gone and %s is new, with an equal body: was it renamed?", from, to),
 			Detail: []string{
 				"If so, add:", "",
