@@ -14,6 +14,9 @@ import (
 // inlineOperations is how many operations ride in the approving command itself.
 const inlineOperations = 32
 
+// ErrBlocked says that a plan has an error that forbids to approve any of it.
+var ErrBlocked = errors.New("the plan can't be approved, even in part")
+
 // Approve looks and computes again, and commits the plan when it is the one that was seen. Otherwise
 // nothing is committed, and the answer holds the new plan. What it started goes on after ctx ends.
 func (c *Controller) Approve(ctx context.Context, a planner.Approval) (planner.Approved, error) {
@@ -29,6 +32,9 @@ func (c *Controller) Approve(ctx context.Context, a planner.Approval) (planner.A
 	stale := planner.Approved{Plan: plan, Stale: true, Revision: c.rec.State().Revision}
 	if plan.Base != a.Base || plan.Digest != a.Digest {
 		return stale, nil
+	}
+	if why := plan.Blocked(); why != nil {
+		return planner.Approved{}, fmt.Errorf("%w: %s", ErrBlocked, why.Summary)
 	}
 	if err := c.recordInventory(ctx, seen, proposed); err != nil {
 		return planner.Approved{}, err
