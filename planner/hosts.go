@@ -2,9 +2,6 @@ package planner
 
 import (
 	"fmt"
-	"maps"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -206,69 +203,4 @@ func (c *computation) modeChange(h *host) {
 		Reason:     state.Reason{Code: ReasonStateChanged, Message: "mode " + string(h.mode()) + at(h.spec.ModeAt)},
 		Attributes: []AttributeChange{{Name: "mode", Old: string(was.Mode), New: string(h.spec.Mode)}},
 	})
-}
-
-// at renders a position as " (file:line)".
-func at(s spec.Source) string {
-	if s.File == "" {
-		return ""
-	}
-	return " (" + s.File + ":" + strconv.Itoa(s.Line) + ")"
-}
-
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + many
-}
-
-// candidate describes a host to placement.
-func (c *computation) candidate(h *host, aggregates []*spec.Aggregate) *placement.Host {
-	inv := h.inventory()
-	p := &placement.Host{
-		Address: h.address(), Name: h.name(), Zone: h.zone, Refusal: h.refusal,
-		Arch: inv.Arch, VirtTypes: inv.VirtTypes, Capabilities: capabilities(h),
-		Bridges: inv.Bridges, Networks: inv.Networks, Aggregates: aggregates,
-		Limits: state.Limits(c.desired, h.address(), inv),
-	}
-	for _, pool := range inv.Pools {
-		p.Pools = append(p.Pools, pool.Path)
-	}
-	if h.spec != nil {
-		p.Mappings = h.spec.BridgeMappings
-	} else {
-		p.Refusal = "left the spec"
-	}
-	if a := p.Capabilities["arch"]; a != "" {
-		p.Arch = a
-	}
-	if h.record != nil {
-		p.FailedBuilds = h.record.FailedBuilds
-	}
-	return p
-}
-
-// capabilities merges what a host reports with what the spec adds or overrides.
-func capabilities(h *host) map[string]string {
-	inv := h.inventory()
-	if h.spec == nil || len(h.spec.Capabilities) == 0 && inv.Capabilities["arch"] != "" {
-		return inv.Capabilities
-	}
-	merged := maps.Clone(inv.Capabilities)
-	if merged == nil {
-		merged = map[string]string{}
-	}
-	if merged["arch"] == "" {
-		merged["arch"] = inv.Arch
-	}
-	maps.Copy(merged, h.spec.Capabilities)
-	return merged
-}
-
-func joinNames(names []string, most int) string {
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
 }

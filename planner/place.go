@@ -2,7 +2,6 @@ package planner
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -85,107 +84,6 @@ func (c *computation) placeOne(in *spec.Instance) {
 	}
 	c.fleet.Put(at, q.Occupant())
 	c.create(in, build, h, after, explained)
-}
-
-// failure is what became of the last tries to create an instance.
-type failure struct {
-	tried []spec.Address
-	last  spec.Address
-	why   string
-}
-
-// failed returns how the creates of an instance failed since the last one that worked.
-func (c *computation) failed(a spec.Address) failure {
-	if c.failures == nil {
-		c.failures = map[spec.Address]failure{}
-		var creates []*state.Operation
-		for _, op := range c.st.Operations.All() {
-			if op.Action == state.Create && op.Phase.Final() {
-				creates = append(creates, op)
-			}
-		}
-		slices.SortFunc(creates, func(a, b *state.Operation) int { return state.CompareIDs(a.ID, b.ID) })
-		for _, op := range creates {
-			c.remember(op)
-		}
-	}
-	return c.failures[a]
-}
-
-func (c *computation) remember(op *state.Operation) {
-	switch op.Phase {
-	case state.Done:
-		delete(c.failures, op.Instance)
-	case state.Failed:
-		f := c.failures[op.Instance]
-		f.tried = append(append(f.tried, op.Tried...), op.To)
-		f.last, f.why = op.To, op.Error
-		c.failures[op.Instance] = f
-	}
-}
-
-// build makes the record of a new instance on h.
-func (c *computation) build(in *spec.Instance, q *placement.Request, h *host) (*state.Instance, []*job, bool) {
-	nics, after, ok := c.assign(in)
-	if !ok {
-		return nil, nil, false
-	}
-	life, _ := c.st.Lives.Get(string(in.Address))
-	b := &state.Instance{
-		Address: in.Address, Stack: c.spec.Stack, Incarnation: life + 1, Generation: 1, Phase: state.Building,
-		Name: in.Name, Host: h.address(), Size: q.Size, Flavor: in.Flavor, Image: in.Image, Pool: q.Pool, NICs: nics,
-		VirtType: virtType(h), Arch: h.inventory().Arch, Machine: h.inventory().Machine,
-		UserData: in.UserData.HMAC, Stopped: in.State == spec.Stopped,
-		TrashRetention: in.TrashRetention, ShutdownTimeout: in.ShutdownTimeout,
-	}
-	if b.TrashRetention == 0 {
-		b.TrashRetention = spec.DefaultTrashRetention
-	}
-	if b.ShutdownTimeout == 0 {
-		b.ShutdownTimeout = spec.DefaultShutdownTimeout
-	}
-	if strings.HasPrefix(q.Image.Checksum, "sha256:") {
-		b.ImageDigest = q.Image.Checksum
-	}
-	b.UUID = state.InstanceUUID(c.cluster(), in.Address, b.Incarnation)
-	b.Domain = state.DomainName(b.UUID, in.Name)
-	if !c.nameFree(in, b, h) {
-		return nil, nil, false
-	}
-	return b, after, true
-}
-
-func virtType(h *host) string {
-	if h.spec.VirtType != "" {
-		return h.spec.VirtType
-	}
-	if types := h.inventory().VirtTypes; len(types) > 0 {
-		return types[0]
-	}
-	return ""
-}
-
-// nameFree reports whether the chosen host has no domain, ours or foreign, of the name.
-func (c *computation) nameFree(in *spec.Instance, b *state.Instance, h *host) bool {
-	if c.names == nil {
-		c.names = map[*host]map[string]string{}
-	}
-	names, ok := c.names[h]
-	if !ok {
-		names = make(map[string]string, len(h.seen.Domains))
-		for i := range h.seen.Domains {
-			names[h.seen.Domains[i].Name] = h.seen.Domains[i].UUID
-		}
-		c.names[h] = names
-	}
-	uuid, taken := names[b.Domain]
-	if !taken {
-		return true
-	}
-	c.fail(Message{Code: CodeNameTaken, Address: in.Address, Source: in.Source,
-		Summary: fmt.Sprintf("%s can't be created: %s has a domain named %s that isn't ours (UUID %s)", in.Address, h.name(), b.Domain, uuid),
-		Detail:  []string{"It is not touched. Rename or undefine it there, then plan again."}})
-	return false
 }
 
 // create adds the operations of a new instance: the create, and a pause or suspend when it is wanted so.
