@@ -13,10 +13,11 @@ const testCluster = "6f1c9a52-3f8e-4d7a-9c11-5a7b8c9d0e1f"
 
 // machine drives Apply as a log would, keeping the encoded entries.
 type machine struct {
-	t   testing.TB
-	st  State
-	log [][]byte
-	now time.Time
+	t     testing.TB
+	st    State
+	log   [][]byte
+	terms []uint64
+	now   time.Time
 }
 
 func newMachine(t testing.TB) *machine {
@@ -38,7 +39,7 @@ func (m *machine) applyTerm(c Command, term uint64) *Refusal {
 		m.t.Fatal(err)
 	}
 	e.Index, e.Term = m.st.Index+1, term
-	m.log = append(m.log, data)
+	m.log, m.terms = append(m.log, data), append(m.terms, term)
 	var r Result
 	m.st, r = Apply(m.st, e)
 	if r.Index != e.Index {

@@ -173,10 +173,13 @@ func (t *transition) complete(op *Operation, c *Approve) *Refusal {
 		return t.completeCreate(op, c)
 	case Migrate:
 		in, ok := t.Instances.Get(string(op.Instance))
-		if !ok || op.To == "" || op.To == op.From {
-			return refuse(Invalid, "operation %s: %s can't migrate from %q to %q", op.ID, op.Instance, op.From, op.To)
+		if !ok {
+			return refuse(Invalid, "operation %s: %s is not in the record", op.ID, op.Instance)
 		}
 		op.Size, op.From = in.Size, cmp.Or(op.From, in.Host)
+		if op.To == "" || op.To == op.From {
+			return refuse(Invalid, "operation %s: %s can't migrate from %q to %q", op.ID, op.Instance, op.From, op.To)
+		}
 	}
 	return nil
 }
