@@ -52,5 +52,17 @@ func BenchmarkCompute(b *testing.B) {
 				}
 			}
 		})
+		drained := edit(s, func(s *spec.Spec) { // one host in twenty
+			for i := 0; i < size[1]; i += 20 {
+				s.Hosts[i].Mode = spec.ModeDrain
+			}
+		})
+		b.Run("drain/"+name, func(b *testing.B) {
+			for b.Loop() {
+				if p := w.plan(drained, Options{}); p.Summary.Live == 0 || len(p.Errors) > 0 {
+					b.Fatalf("%d live, %+v", p.Summary.Live, p.Errors)
+				}
+			}
+		})
 	}
 }

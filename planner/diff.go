@@ -82,7 +82,25 @@ func (c *computation) creatable(in *spec.Instance) bool {
 			Summary: fmt.Sprintf("%s has no flavor or no image", in.Address)})
 		return false
 	}
-	return true
+	return c.largeEnough(in)
+}
+
+// largeEnough: the flavor has what the image says it needs.
+func (c *computation) largeEnough(in *spec.Instance) bool {
+	flavor, image := c.index.Flavors[in.Flavor], c.index.Images[in.Image]
+	var lacks []string
+	if flavor.RAM < image.MinRAM {
+		lacks = append(lacks, fmt.Sprintf("min_ram is %d MiB, flavor %s has %d", image.MinRAM, flavor.Name, flavor.RAM))
+	}
+	if flavor.Disk > 0 && flavor.Disk < image.MinDisk {
+		lacks = append(lacks, fmt.Sprintf("min_disk is %d MiB, flavor %s has %d", image.MinDisk, flavor.Name, flavor.Disk))
+	}
+	if len(lacks) == 0 {
+		return true
+	}
+	c.fail(Message{Code: CodeFlavorTooSmall, Address: in.Address, Source: in.Source,
+		Summary: fmt.Sprintf("%s: the flavor is too small for image %s", in.Address, image.Name), Detail: lacks})
+	return false
 }
 
 // touchable reports whether anything may be decided about a recorded instance now.

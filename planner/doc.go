@@ -3,7 +3,7 @@
 // Compute is the whole of it: a pure function of the record, of what was observed on the hosts, and
 // of a time. Preview, apply, simulation and what-if call the same function:
 //
-//	preview = Compute(Propose(state, spec), observed, now)
+//	preview = Compute(Propose(state, spec, options), observed, now, options)
 //
 // and nothing else decides. The result is a Plan: what changes and why, what can't be placed and
 // why, and the graph of operations that Approve commits.

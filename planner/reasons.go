@@ -59,11 +59,11 @@ const (
 	CodeStaleCopy       = "stale-copy"        // an old definition is left on another host
 	CodeNoAddress       = "no-address"        // an allocation pool is exhausted
 	CodeAddressTaken    = "address-taken"     // a fixed_ip that something else has
+	CodeFlavorTooSmall  = "flavor-too-small"  // smaller than the image's min_disk or min_ram
 	CodeGroupImpossible = "group-impossible"  // a group that its hosts can't meet
 	CodeIOError         = "io-error"          // paused by an I/O error
 	CodeMigrating       = "migrating"         // a migration that we did not start
 	CodeMissing         = "missing"           // gone, and it can't be known that it isn't elsewhere
 	CodeFirstBoot       = "first-boot"        // a change that a guest reads at its first boot only
-	CodeFailedBefore    = "failed-before"     // its last operation failed
 	CodeEmptyFleet      = "empty-fleet"       // instances, but no host
 )

@@ -61,6 +61,11 @@ func TestWhatIsRefused(t *testing.T) {
 			s.Instances = append(s.Instances, inst("z", "big"))
 			s.Instances[1].NICs = []spec.NIC{{Network: "network.n", FixedIP: "10.0.0.2"}}
 		}, CodeAddressTaken, "belongs to instance.a"},
+		"flavor too small for the image": {func(_ *world, s *spec.Spec) {
+			s.Images = append(slices.Clone(s.Images), spec.Image{Address: "image.j", Name: "j", MinRAM: 2048, MinDisk: 4096})
+			s.Instances = append(s.Instances, inst("z", "small"))
+			s.Instances[1].Image = "image.j"
+		}, CodeFlavorTooSmall, "min_ram is 2048 MiB, flavor small has 1024 min_disk is 4096 MiB, flavor small has 1024"},
 		"no host takes it": {func(_ *world, s *spec.Spec) {
 			s.Flavors = append(slices.Clone(s.Flavors), spec.Flavor{Address: "flavor.huge", VCPUs: 1, RAM: 99999})
 			s.Instances = append(s.Instances, inst("z", "huge"))
