@@ -51,7 +51,7 @@ type computation struct {
 	networks  map[spec.Address]*addresses
 	requests  map[requestKey]*placement.Request
 
-	failures map[spec.Address]failure    // of creates, by instance
+	failures map[attempt]failure
 	names    map[*host]map[string]string // domain name -> UUID
 
 	// Named buckets, each in spec order.

@@ -181,3 +181,20 @@ func TestDrainOfAStoppedButWantedGuestMovesThenStarts(t *testing.T) {
 		t.Errorf("%+v", p.Operations)
 	}
 }
+
+func TestAFailedMoveTriesAnotherHost(t *testing.T) {
+	s := fleetSpec(3, inst("a", "small"))
+	w := newWorld(t, s)
+	w.converge(s)
+	draining := drain(s, "h1", spec.ModeDrain)
+	for _, want := range []spec.Address{"host.h2", "host.h3", "host.h2"} {
+		p := w.approve(draining, Options{})
+		if len(p.Operations) != 1 || p.Operations[0].To != want {
+			t.Fatalf("%+v, want %s", p.Operations, want)
+		}
+		if r := w.start(p.Operations[0].ID); r != nil {
+			t.Fatal(r)
+		}
+		w.must(state.Command{Finish: &state.Finish{Operation: p.Operations[0].ID, Epoch: 1, Error: "no login"}})
+	}
+}

@@ -47,9 +47,10 @@ func (c *computation) tryMove(r *record) (*moving, *Unplaced) {
 			Reason: state.Reason{Code: CodePinned, Message: fmt.Sprintf("pinned to %s%s", r.want.Host, at(r.want.Source))}}
 	}
 	q := c.moveRequest(r)
+	q.Tried = c.failed(r.address(), state.Migrate).tried
 	o := c.occupant(r.have)
 	c.fleet.Remove(r.host.ordinal, o)
-	m := &moving{r: r, kind: kind, to: c.pick.Pick(q)}
+	m := &moving{r: r, kind: kind, to: c.choose(q)}
 	if m.to < 0 || m.to == r.host.ordinal {
 		p := c.policy.Rank(c.fleet, q, c.explains(r.address()))
 		c.fleet.Put(r.host.ordinal, o)

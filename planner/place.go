@@ -62,13 +62,8 @@ func byHints(creates []*spec.Instance) []*spec.Instance {
 
 func (c *computation) placeOne(in *spec.Instance) {
 	q := c.request(in)
-	q.Tried = c.failed(in.Address).tried
-	at := c.pick.Pick(q)
-	if at < 0 && len(q.Tried) > 0 {
-		// Every host that is left was tried and failed: what went wrong may be over by now.
-		q.Tried = nil
-		at = c.pick.Pick(q)
-	}
+	q.Tried = c.failed(in.Address, state.Create).tried
+	at := c.choose(q)
 	if at < 0 {
 		c.unplaced(in.Address, in.Source, CodeNoValidHost, q)
 		return
@@ -95,7 +90,7 @@ func (c *computation) create(in *spec.Instance, b *state.Instance, h *host, afte
 	}
 	change := &Change{Address: in.Address, Name: in.Address.Short(), Action: ActCreate, To: h.address(), Reason: reason,
 		Details: details(in, b), Placement: explained}
-	if f := c.failed(in.Address); f.why != "" {
+	if f := c.failed(in.Address, state.Create); f.why != "" {
 		change.Details = append(change.Details, fmt.Sprintf("tried before on %s: %s", c.hostName(f.last), f.why))
 	}
 	j := c.add(&job{
@@ -128,6 +123,17 @@ func details(in *spec.Instance, b *state.Instance) []string {
 		d = append(d, "state "+string(in.State))
 	}
 	return d
+}
+
+// choose picks the best host. When every host that is left was tried before and failed, it begins again:
+// what went wrong may be over by now.
+func (c *computation) choose(q *placement.Request) int {
+	at := c.pick.Pick(q)
+	if at < 0 && len(q.Tried) > 0 {
+		q.Tried = nil
+		at = c.pick.Pick(q)
+	}
+	return at
 }
 
 // unplaced records that an instance fits nowhere, and why.
