@@ -28,18 +28,25 @@ func (c *conn) UploadVolume(ctx context.Context, want hypervisor.Pool, name stri
 	if admitted.err != nil || admitted.dropped {
 		return c.refusedTransfer(method, admitted)
 	}
-	if _, err := call(ctx, c.direct(), method, func(t *turn) (none, error) {
-		return none{}, t.beginUpload(c.host, want, name, size)
-	}); err != nil {
+	into, err := call(ctx, c.direct(), method, func(t *turn) (*openVolume, error) {
+		return t.openVolume(c.host, want, name, size)
+	})
+	if err != nil {
 		return err
 	}
 	in := &intake{r: r, keep: c.world.opts.KeepContent, whole: size}
-	err := c.transfer(ctx, method, admitted.cut, size, progress, in.take)
+	err = c.transfer(ctx, method, admitted.cut, size, progress, func(n int64) (err error) {
+		if err = in.take(n); err == nil {
+			c.world.turn(func(t *turn) { err = into.write(t, n) })
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("volume %s: %w", name, err)
 	}
 	_, err = call(ctx, c.direct(), method, func(t *turn) (none, error) {
-		return none{}, t.endUpload(c.host, want, name, size, in)
+		into.finish(t, size, in)
+		return none{}, nil
 	})
 	if err == nil && admitted.lost {
 		return c.unknown(method, "the answer was lost")
@@ -102,35 +109,58 @@ func (c *conn) transfer(ctx context.Context, method string, cut <-chan struct{},
 	return nil
 }
 
-// beginUpload opens the volume for writing: from here on its content is incomplete.
-func (t *turn) beginUpload(h *host, want hypervisor.Pool, name string, size int64) error {
+// openVolume is a volume that is being written to. Deleting the volume does not end that: what is
+// written then is lost with it, and a new volume of that name is another one.
+type openVolume struct {
+	host *host
+	pool *pool
+	name string
+	file *volume
+	done int64
+}
+
+// openVolume opens a volume for an upload: from here on its content is incomplete.
+func (t *turn) openVolume(h *host, want hypervisor.Pool, name string, size int64) (*openVolume, error) {
 	p, v, err := t.w.volume(h, want, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v.Incomplete, v.Content, v.Size = true, nil, 0
-	defer t.changedVolume(p, name)
+	t.changedVolume(p, name)
 	if grow := size - v.Allocated; grow > t.w.available(h, p) {
-		return fmt.Errorf("volume %s: %w", path.Join(p.path, name), hypervisor.ErrNoSpace)
+		return nil, fmt.Errorf("volume %s: %w", path.Join(p.path, name), hypervisor.ErrNoSpace)
 	}
-	p.resize(v, max(v.Allocated, size))
+	return &openVolume{host: h, pool: p, name: name, file: v}, nil
+}
+
+// linked reports whether the volume is still there.
+func (o *openVolume) linked() bool { return o.pool.volumes[o.name] == o.file }
+
+// write takes n more bytes. The journal hears of them when the upload is finished: one that breaks
+// off with the process leaves rubbish of any size.
+func (o *openVolume) write(t *turn, n int64) error {
+	o.done += n
+	if grow := o.done - o.file.Allocated; o.linked() && grow > 0 {
+		if grow > t.w.available(o.host, o.pool) {
+			return hypervisor.ErrNoSpace
+		}
+		o.pool.resize(o.file, o.done)
+	}
 	return nil
 }
 
-// endUpload makes the content complete, with the size its header says.
-func (t *turn) endUpload(h *host, want hypervisor.Pool, name string, size int64, in *intake) error {
-	p, v, err := t.w.volume(h, want, name)
-	if err != nil {
-		return err
-	}
+// finish makes the content complete, with the size its header says.
+func (o *openVolume) finish(t *turn, size int64, in *intake) {
+	v := o.file
 	v.Incomplete, v.Size, v.Content = false, size, in.content()
 	if v.Format == "raw" {
 		v.Bytes = max(v.Bytes, size)
 	} else if virtual, ok := qcow2Size(in.head); ok {
 		v.Bytes = virtual
 	}
-	t.changedVolume(p, name)
-	return nil
+	if o.linked() {
+		t.changedVolume(o.pool, o.name)
+	}
 }
 
 // DownloadVolume copies a volume's content, if the world has kept it.
