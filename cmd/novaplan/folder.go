@@ -77,14 +77,13 @@ func (c *console) diagnose(folder *lang.Folder, diags hcl.Diagnostics) error {
 	if folder != nil {
 		files = folder.Files
 	}
-	width := uint(0) // no wrapping where nobody has a width
+	opts := lang.TextOptions{Color: c.palette(c.Err).Enabled()}
 	if f, ok := c.Err.(*os.File); ok {
-		if w, _, err := term.GetSize(f.Fd()); err == nil && w > 20 {
-			width = uint(min(w, 120))
+		if w, _, err := term.GetSize(f.Fd()); err == nil {
+			opts.Width = min(w, 120)
 		}
 	}
-	w := hcl.NewDiagnosticTextWriter(c.Err, files, width, c.palette(c.Err).Enabled())
-	if err := w.WriteDiagnostics(diags); err != nil {
+	if err := lang.WriteText(c.Err, diags, files, opts); err != nil {
 		return err
 	}
 	if diags.HasErrors() {

@@ -56,6 +56,7 @@ func newRoot(c *console) *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = false
 	root.AddGroup(
 		&cobra.Group{ID: "spec", Title: "The spec:"},
+		&cobra.Group{ID: "fleet", Title: "The fleet:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, cmd := range commands {
@@ -64,6 +65,7 @@ func newRoot(c *console) *cobra.Command {
 		}
 	}
 	add("spec", newValidate(c), newFmt(c))
+	add("fleet", newPlan(c))
 	root.AddCommand(newVersion(c), newMan(root))
 	return root
 }

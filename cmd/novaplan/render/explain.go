@@ -15,6 +15,7 @@ func Explain(w io.Writer, e *wire.Explanation, o Options) error {
 	t := &explainText{e: e, o: o}
 	t.place()
 	t.change()
+	t.messages()
 	t.placement()
 	_, err := io.WriteString(w, t.b.String())
 	return err
@@ -62,6 +63,15 @@ func (t *explainText) change() {
 		text += " to " + t.name(c.To)
 	}
 	t.line("The plan: %s   (%s)", text, c.Reason.Message)
+}
+
+func (t *explainText) messages() {
+	for _, m := range t.e.Messages {
+		t.line("%s", m.Summary)
+		for _, d := range m.Detail {
+			t.line("  %s", d)
+		}
+	}
 }
 
 func (t *explainText) placement() {

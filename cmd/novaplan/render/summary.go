@@ -26,7 +26,7 @@ func (t *planText) summary() {
 	count(s.Create, Count(s.Create, "instance")+" to create", "")
 	count(s.Migrations(), fmt.Sprintf("%d to migrate%s", s.Migrations(), t.kinds()), "0 to migrate")
 	count(s.Restart, fmt.Sprintf("%d to restart in place", s.Restart), "")
-	count(s.Change, fmt.Sprintf("%d to change", s.Change), "")
+	count(t.changed(), fmt.Sprintf("%d to change", t.changed()), "")
 	count(s.Interrupt, "", "0 to interrupt")
 	count(s.Terminate, fmt.Sprintf("%d to terminate", s.Terminate), "0 to terminate")
 	does = remove(does, "")
@@ -42,6 +42,17 @@ func (t *planText) summary() {
 		text += " " + t.o.Palette.Warn("INTERRUPTS "+Count(s.Interrupt, "guest")+".")
 	}
 	t.line("%s%s", text, t.estimate())
+}
+
+// changed counts instances that change in place: what happens to hosts has rows of its own.
+func (t *planText) changed() int {
+	n := t.p.Summary.Change
+	for i := range t.p.Changes {
+		if kindOf(t.p.Changes[i].Address) == "host" {
+			n--
+		}
+	}
+	return max(n, 0)
 }
 
 // otherwise is a plan without changes of instances.

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/novaplan/novaplan/cluster"
+	"github.com/novaplan/novaplan/cluster/api"
+	"github.com/novaplan/novaplan/cluster/api/client"
+	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// place says where the record of a folder is and whether it is about real hosts.
+type place struct {
+	dir      string // of the spec
+	simulate bool
+	command  string               // for others who ask what is running
+	networks []hypervisor.Network // what simulated hosts have
+}
+
+// record is the folder of the record: a simulation has its own, so that it can't touch the real one.
+func (p place) record() string {
+	if p.simulate {
+		return filepath.Join(p.dir, ".novaplan", "sim")
+	}
+	return filepath.Join(p.dir, ".novaplan")
+}
+
+func (p place) mode() state.Mode {
+	if p.simulate {
+		return state.Sim
+	}
+	return state.Real
+}
+
+// session is a connection to the controller of a folder: one in another process that has the record
+// open, or one in this process.
+type session struct {
+	*client.Client
+	identity wire.Identity
+	local    *controller // nil when another process is asked
+}
+
+// close ends the session; a controller in this process ends with it.
+func (s *session) close() error {
+	s.Client.Close()
+	if s.local == nil {
+		return nil
+	}
+	return s.local.close()
+}
+
+// reach opens a session that only reads: whoever has the record open is asked, else the record is
+// replayed.
+func reach(ctx context.Context, p place) (*session, error) {
+	if s := dial(ctx, p); s != nil {
+		return s, nil
+	}
+	local, err := newReader(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return local.session(), nil
+}
+
+// take opens a session that may change things: this process has the record to itself.
+func take(ctx context.Context, p place, begin cluster.Options, opts reconcile.Options) (*session, error) {
+	if s := dial(ctx, p); s != nil {
+		defer s.close()
+		return nil, running(s.identity)
+	}
+	local, err := newWriter(ctx, p, begin, opts)
+	if err != nil {
+		return nil, explainOpen(err, p)
+	}
+	return local.session(), nil
+}
+
+func running(id wire.Identity) error {
+	return &wire.Error{
+		Code:    api.CodeBusy,
+		Message: fmt.Sprintf("another command is running here: novaplan %s (pid %d)", id.Command, id.PID),
+		Detail:  []string{"Wait for it to end. Meanwhile novaplan plan, status, explain and console work."},
+	}
+}
+
+// dialWait bounds how long a process that has the record open may take to answer.
+const dialWait = 2 * time.Second
+
+// dial connects to the process that has the record open, if there is one.
+func dial(ctx context.Context, p place) *session {
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	socket, done := shortPath(cluster.Socket(p.record()))
+	defer done()
+	c := client.Unix(socket)
+	id, err := c.Identity(ctx)
+	if err != nil {
+		c.Close()
+		return nil
+	}
+	return &session{Client: c, identity: id}
+}
+
+// maxSocketPath is what the address of a unix socket can hold.
+const maxSocketPath = 100
+
+// shortPath returns a path of the same file that fits into a socket's address.
+func shortPath(path string) (string, func()) {
+	if len(path) <= maxSocketPath {
+		return path, func() {}
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return path, func() {}
+	}
+	// The descriptor stays open as long as the process: the path is dialled again and again.
+	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)), func() {}
+}
+
+// listen serves the handler to other processes, in the record's folder. A socket that is left there is
+// nobody's: we have the lock.
+func listen(p place, handler http.Handler) (*http.Server, error) {
+	path := cluster.Socket(p.record())
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	short, done := shortPath(path)
+	defer done()
+	l, err := net.Listen("unix", short)
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("socket: %w", err), l.Close())
+	}
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(l) }()
+	return server, nil
+}
+
+// explainOpen says what to do about a record that can't be opened.
+func explainOpen(err error, p place) error {
+	e := &wire.Error{Code: api.CodeFailed, Message: err.Error()}
+	var locked *cluster.LockedError
+	switch {
+	case errors.As(err, &locked) && locked.PID != 0:
+		e.Message = fmt.Sprintf("another command is running here (pid %d)", locked.PID)
+		e.Detail = []string{"Wait for it to end, or look at it with: ps " + fmt.Sprint(locked.PID)}
+	case errors.As(err, &locked):
+		e.Message = "another command is running here"
+		e.Detail = []string{"Wait for it to end."}
+	case errors.Is(err, cluster.ErrReadOnly), errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
+		e.Message = p.record() + " can't be written to"
+		e.Detail = []string{"novaplan plan and status work all the same. To apply, make the folder writable for " + user() + "."}
+	case errors.Is(err, cluster.ErrDiskFull), errors.Is(err, syscall.ENOSPC):
+		e.Detail = []string{"Make room on the disk that holds " + p.record() + ". Nothing was changed."}
+	case errors.Is(err, state.ErrNewer):
+		e.Detail = []string{"This is novaplan " + version + ": use the newer one that wrote it."}
+	default:
+		return err
+	}
+	return e
+}
+
+func user() string {
+	if name := os.Getenv("USER"); name != "" {
+		return name
+	}
+	return fmt.Sprintf("user %d", os.Getuid())
+}
+
+// placeOf finds out whether the folder's hosts are simulated. Simulated and real ones don't mix: a plan
+// that can't be carried out as a whole says nothing about the fleet.
+func placeOf(dir string, s *spec.Spec, simulate bool, command string) (place, error) {
+	var sim, real *spec.Host
+	for i := range s.Hosts {
+		if h := &s.Hosts[i]; strings.HasPrefix(h.URI, "sim:") {
+			sim = h
+		} else {
+			real = h
+		}
+	}
+	if sim != nil && real != nil {
+		return place{}, &wire.Error{
+			Code:    api.CodeInvalid,
+			Message: fmt.Sprintf("%s is simulated (%s), %s is real (%s): one spec has one kind of hosts", sim.Address, sim.URI, real.Address, real.URI),
+			Detail:  []string{"To try a spec for real hosts on simulated ones, use -simulate instead of sim:// URIs."},
+		}
+	}
+	return place{dir: dir, simulate: simulate || sim != nil, command: command}, nil
+}
+
+// rewire gives every host a simulated URI, and the hosts whatever the spec plugs NICs into.
+func (p *place) rewire(s *spec.Spec) {
+	known := map[hypervisor.Network]bool{}
+	add := func(kind hypervisor.NetworkKind, name string) {
+		n := hypervisor.Network{Kind: kind, Name: name, Active: true}
+		if name != "" && !known[n] {
+			known[n] = true
+			p.networks = append(p.networks, n)
+		}
+	}
+	for i := range s.Networks {
+		add(hypervisor.NetworkBridge, s.Networks[i].Bridge)
+		add(hypervisor.NetworkLibvirt, s.Networks[i].LibvirtNetwork)
+	}
+	for i := range s.Hosts {
+		h := &s.Hosts[i]
+		h.URI, h.PeerURI = "sim://"+h.Name, ""
+		for _, bridge := range h.BridgeMappings {
+			add(hypervisor.NetworkBridge, bridge)
+		}
+	}
+	slices.SortFunc(p.networks, func(a, b hypervisor.Network) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/novaplan/novaplan/cluster/seal"
+	"github.com/novaplan/novaplan/reconcile"
+	"github.com/novaplan/novaplan/reconcile/disk"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/reconcile/hypervisor/libvirt"
+	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
+	"github.com/novaplan/novaplan/reconcile/operation"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// world is the hosts and images that a controller acts on: real ones through libvirt, or simulated
+// ones. A simulation has no libvirt driver at all.
+type world struct {
+	driver hypervisor.Driver
+	images operation.Images
+	close  func() error
+}
+
+// openWorld opens the world for a controller that carries plans out, or only looks.
+func openWorld(p place, cluster string, writes bool) (*world, error) {
+	if p.simulate {
+		return openSimulation(p, cluster, writes)
+	}
+	w := &world{driver: libvirt.New(libvirt.Options{}), close: func() error { return nil }}
+	if !writes {
+		return w, nil
+	}
+	dir, err := imageFolder()
+	if err != nil {
+		return nil, err
+	}
+	store, err := disk.NewStore(dir, disk.StoreOptions{})
+	if err != nil {
+		return nil, err
+	}
+	w.images = reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: store, Cache: disk.NewCache(disk.CacheOptions{})}}
+	return w, nil
+}
+
+// imageFolder keeps images where a user's other caches are: several folders share them.
+func imageFolder() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("image cache: %w (set XDG_CACHE_HOME)", err)
+	}
+	return filepath.Join(cache, "novaplan", "images"), nil
+}
+
+// Variables of the environment that shape a simulation, for trying things out and for tests.
+const (
+	envSimTimes  = "NOVAPLAN_SIM_TIMES"  // "real": boots, moves and uploads take as long as on small real hosts
+	envSimFaults = "NOVAPLAN_SIM_FAULTS" // faults, one after each semicolon, in the language of package sim
+)
+
+func openSimulation(p place, cluster string, writes bool) (*world, error) {
+	opts := sim.Options{}
+	if os.Getenv(envSimTimes) == "real" {
+		opts = sim.Realistic()
+	}
+	opts.Networks = p.networks
+	dir := filepath.Join(p.record(), "hosts")
+	var w *sim.World
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && !writes {
+		w = sim.New(opts) // nothing was ever done there
+	} else if w, err = sim.Open(dir, opts); err != nil {
+		return nil, err
+	}
+	for line := range strings.SplitSeq(os.Getenv(envSimFaults), ";") {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if err := w.Do(line); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", envSimFaults, err), w.Close())
+		}
+	}
+	return &world{
+		driver: w, close: w.Close,
+		images: reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: disk.Simulated{}, Cache: disk.NewCache(disk.CacheOptions{})}},
+	}, nil
+}
+
+// opener opens secrets with the cluster's key, which is read when the first one has to be opened.
+func opener(cluster string) func(spec.Secret) (string, error) {
+	key := sync.OnceValues(func() (*seal.Key, error) { return seal.Load(cluster) })
+	return func(s spec.Secret) (string, error) {
+		k, err := key()
+		if err != nil {
+			return "", err
+		}
+		return k.Open(s)
+	}
+}
