@@ -5,7 +5,7 @@ SHELL   := /bin/bash
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
-SOURCES := $(shell git ls-files '*.go' go.mod go.sum 2>/dev/null)
+SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard "*.go" go.mod go.sum 2>/dev/null))
 
 .PHONY: build demo demo-down test test-fast test-lab check install-lab bench fuzz clean help
 
