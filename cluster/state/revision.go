@@ -29,7 +29,8 @@ const (
 
 // EncodeSpec packs a spec into a manifest and the chunks it names. Instances and hosts of one block are
 // written once whole and then as differences; secrets, sealed before, once each. Equal specs give
-// equal bytes, and an edit changes only the chunks around it. The caller fills in the manifest's
+// equal bytes, and an edit changes only the chunks around it. The chunks are returned once each; the manifest
+// has them in order, and may name one twice. The caller fills in the manifest's
 // stack, message and commit.
 func EncodeSpec(s *spec.Spec) (*Revision, []Chunk, error) {
 	w, err := newChunkWriter()
@@ -129,6 +130,7 @@ func encodeBlocks[T any](e *specEncoder, blocks []T, address func(*T) spec.Addre
 	shape := shapeOf[T]()
 	var base *T
 	var block spec.Address
+	var last spec.Source
 	for i := range blocks {
 		own := stripped(blocks[i])
 		key := string(address(&own))
@@ -151,7 +153,9 @@ func encodeBlocks[T any](e *specEncoder, blocks []T, address func(*T) spec.Addre
 			e.w.flush()
 		}
 		before := len(e.w.chunks)
-		if err := e.whole(shape.kind, key, &own); err != nil {
+		written := own
+		last = shape.relative(&written, last)
+		if err := e.whole(shape.kind, key, &written); err != nil {
 			return err
 		}
 		base, block = &own, address(&own).Block()
@@ -176,6 +180,7 @@ type shape struct {
 	kind  string
 	names []string     // of the fields, in the encoding
 	delta reflect.Type // the same struct with every field left out when zero
+	lines []int        // fields that say where something was written, the block itself first
 }
 
 func shapeOf[T any]() shape {
@@ -187,9 +192,42 @@ func shapeOf[T any]() shape {
 		name, _, _ := strings.Cut(fields[i].Tag.Get("json"), ",")
 		fields[i].Tag = reflect.StructTag(`json:"` + name + `,omitzero"`)
 		s.names = append(s.names, name)
+		if fields[i].Type == reflect.TypeFor[spec.Source]() {
+			s.lines = append(s.lines, i)
+		}
 	}
 	s.delta = reflect.StructOf(fields)
 	return s
+}
+
+// relative makes the lines of a whole block relative: to the last whole one in the same file, and inside the block
+// to the block. A line put in at the top of a file then changes one record, not all. It returns where
+// this block is, for the next.
+func (s shape) relative(block any, last spec.Source) (at spec.Source) {
+	return s.shift(block, last, -1)
+}
+
+// absolute undoes relative.
+func (s shape) absolute(block any, last spec.Source) (at spec.Source) {
+	return s.shift(block, last, 1)
+}
+
+func (s shape) shift(block any, last spec.Source, sign int) (at spec.Source) {
+	for n, i := range s.lines {
+		source := reflect.ValueOf(block).Elem().Field(i).Addr().Interface().(*spec.Source)
+		written := *source
+		if source.File == last.File {
+			source.Line += sign * last.Line
+		}
+		if n == 0 {
+			last = written // what follows is relative to the block as it is in the file
+			if sign > 0 {
+				last = *source
+			}
+			at = last
+		}
+	}
+	return at
 }
 
 // difference returns a struct of the delta type with the fields of next that differ from base, and
@@ -304,10 +342,12 @@ func readRecords(d *cbor.Decoder, readers map[string]func(record) error) error {
 func blockReader[T any](readers map[string]func(record) error, blocks *[]T) {
 	s := shapeOf[T]()
 	base := -1
+	var last spec.Source
 	readers[s.kind] = func(r record) error {
 		var block T
 		if r.Whole != nil {
 			err := decode(r.Whole, &block)
+			last = s.absolute(&block, last)
 			*blocks = append(*blocks, block)
 			base = len(*blocks) - 1
 			return err
