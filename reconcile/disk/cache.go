@@ -133,51 +133,73 @@ func (s slot) check(got Image, file File) error {
 	return nil
 }
 
-// clear waits while somebody uploads, and removes what an upload left that didn't finish. The marker
-// goes first, so that there is never one beside a volume that isn't whole.
+// clear waits while somebody uploads, and removes what an upload left that didn't finish, or a marker
+// without its volume. It deletes only what it has just seen to be rubbish: what is absent now may be
+// somebody's work in a moment.
 func (c *Cache) clear(ctx context.Context, s slot) error {
-	finished, err := c.await(ctx, s)
-	if err != nil || finished {
+	found, err := c.await(ctx, s)
+	if err != nil {
 		return err
 	}
-	for _, name := range []string{s.marker, s.volume} {
-		err := s.host.DeleteVolume(ctx, s.pool, name)
-		if err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
-			return fmt.Errorf("half an upload: %w", err)
-		}
+	switch found {
+	case whole:
+		return nil
+	case rubbish:
+		return s.remove(ctx, s.volume)
+	}
+	if _, err := s.host.GetVolume(ctx, s.pool, s.marker); err == nil {
+		return s.remove(ctx, s.marker)
 	}
 	return nil
 }
 
-// await watches a volume without marker until it gets one (true), goes, or stops growing.
-func (c *Cache) await(ctx context.Context, s slot) (finished bool, err error) {
+// remove deletes a volume that may have gone meanwhile.
+func (s slot) remove(ctx context.Context, name string) error {
+	if err := s.host.DeleteVolume(ctx, s.pool, name); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+		return fmt.Errorf("remains of an upload: %w", err)
+	}
+	return nil
+}
+
+// condition is what is found where an image belongs.
+type condition int
+
+const (
+	absent  condition = iota // no volume
+	whole                    // a volume and its marker
+	rubbish                  // a volume without marker that has stopped growing
+)
+
+// await watches the image's place until it is one of the conditions.
+func (c *Cache) await(ctx context.Context, s slot) (condition, error) {
 	size, grown := int64(-1), time.Now()
 	for {
 		v, err := s.host.GetVolume(ctx, s.pool, s.volume)
 		if errors.Is(err, hypervisor.ErrNotFound) {
-			return false, nil
+			return absent, nil
 		}
 		if err != nil {
-			return false, err
+			return absent, err
 		}
 		switch _, err := s.host.GetVolume(ctx, s.pool, s.marker); {
 		case err == nil:
-			return true, nil
+			return whole, nil
 		case !errors.Is(err, hypervisor.ErrNotFound):
-			return false, err
+			return absent, err
 		}
 		if v.Allocated != size {
 			size, grown = v.Allocated, time.Now()
 		} else if time.Since(grown) >= c.opts.Stall {
-			return false, nil
+			return rubbish, nil
 		}
 		if err := pause(ctx, c.opts.Poll); err != nil {
-			return false, err
+			return absent, err
 		}
 	}
 }
 
-// upload makes the volume, fills it and marks it whole. ErrExists: somebody else has begun meanwhile.
+// upload makes the volume, fills it and marks it whole. Who makes the volume owns it: ErrExists says
+// that somebody else has begun meanwhile. A marker that stands there already is of an earlier volume.
 func (c *Cache) upload(ctx context.Context, s slot, file File, progress Progress) error {
 	spec := hypervisor.VolumeSpec{Name: s.volume, Format: file.Format, Bytes: file.VirtualSize}
 	if _, err := s.host.CreateVolume(ctx, s.pool, spec); err != nil {
@@ -186,12 +208,18 @@ func (c *Cache) upload(ctx context.Context, s slot, file File, progress Progress
 		}
 		return err
 	}
-	err := s.fill(ctx, file, progress)
+	err := s.remove(ctx, s.marker)
+	if err == nil {
+		err = s.fill(ctx, file, progress)
+	}
 	if err == nil {
 		err = c.untouched(ctx, s, file)
 	}
 	if err == nil {
 		err = file.unchanged()
+	}
+	if errors.Is(err, hypervisor.ErrExists) {
+		return err // what stands there is not ours to discard
 	}
 	if err != nil {
 		s.discard(ctx)
@@ -213,21 +241,20 @@ func (s slot) fill(ctx context.Context, file File, progress Progress) error {
 }
 
 // untouched tests that the volume under our name is the one that we filled: somebody who took ours for
-// rubbish is filling a new one, which grows. On storage that compresses a whole one is small but still.
+// rubbish is filling a new one, which grows. On storage that compresses, a whole one is small, but still.
 func (c *Cache) untouched(ctx context.Context, s slot, file File) error {
-	before := int64(-1)
+	size, since := int64(-1), time.Now()
 	for {
 		v, err := s.host.GetVolume(ctx, s.pool, s.volume)
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if v.Allocated >= file.Size || v.Allocated == before {
+		case v.Allocated >= file.Size, v.Allocated == size && time.Since(since) >= c.opts.Stall:
 			return nil
-		}
-		if before >= 0 {
+		case size >= 0 && v.Allocated != size:
 			return fmt.Errorf("volume %s: somebody else uploads it: %w", s.volume, hypervisor.ErrExists)
 		}
-		before = v.Allocated
+		size = v.Allocated
 		if err := pause(ctx, c.opts.Poll); err != nil {
 			return err
 		}

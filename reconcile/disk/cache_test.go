@@ -129,6 +129,82 @@ func TestTwoProcessesShareAPool(t *testing.T) {
 	}
 }
 
+// hesitant pauses once, when its first byte is read.
+type hesitant struct {
+	io.ReadSeekCloser
+	pause time.Duration
+}
+
+func (h *hesitant) Read(p []byte) (int, error) {
+	if h.pause > 0 {
+		<-time.After(h.pause)
+		h.pause = 0
+	}
+	return h.ReadSeekCloser.Read(p)
+}
+
+// fetchHesitant returns an image whose upload does not grow for a while.
+func fetchHesitant(t *testing.T, pause time.Duration) File {
+	f := fetchSimulated(t)
+	open := f.open
+	f.open = func() (io.ReadSeekCloser, error) {
+		r, err := open()
+		return &hesitant{r, pause}, err
+	}
+	return f
+}
+
+// An upload that stands still for so long that another process takes it for rubbish goes into a deleted
+// file. When it ends it must not put its marker beside the other one's half volume.
+func TestUploadThatWasTakenForRubbish(t *testing.T) {
+	stage(t, func(t *testing.T, w *sim.World, a, b hypervisor.Host, uploads *int) {
+		first := make(chan error, 1)
+		go func() {
+			slow := fetchHesitant(t, 21*time.Second)
+			_, err := NewCache(CacheOptions{}).EnsureImage(t.Context(), a, shared, slow, nil)
+			first <- err
+		}()
+		<-time.After(5 * time.Second)
+		second := make(chan error, 1)
+		go func() {
+			other := fetchHesitant(t, 10*time.Second)
+			_, err := NewCache(CacheOptions{}).EnsureImage(t.Context(), b, shared, other, nil)
+			second <- err
+		}()
+		for done := 0; done < 2; {
+			select {
+			case err := <-first:
+				first = nil
+				wantKind(t, "first", err, nil)
+			case err := <-second:
+				second = nil
+				wantKind(t, "second", err, nil)
+			case <-time.After(50 * time.Millisecond):
+				wantNoHalfImage(t, w)
+				continue
+			}
+			done++
+		}
+		wantCached(t, w, "")
+		if *uploads != 2 {
+			t.Errorf("%d uploads, want 2", *uploads)
+		}
+	})
+}
+
+// wantNoHalfImage checks that no marker stands beside an image that isn't whole.
+func wantNoHalfImage(t *testing.T, w *sim.World) {
+	t.Helper()
+	half, marked := false, false
+	for _, d := range w.Truth().Disks {
+		marked = marked || strings.HasSuffix(d.Name, ".ok")
+		half = half || d.Incomplete
+	}
+	if half && marked {
+		t.Fatal("a marker stands beside a half image")
+	}
+}
+
 func TestHalfAnUploadIsDoneAgain(t *testing.T) {
 	stage(t, func(t *testing.T, w *sim.World, a, _ hypervisor.Host, uploads *int) {
 		file := fetchSimulated(t)
