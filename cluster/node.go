@@ -22,6 +22,7 @@ type Options struct {
 	Create bool       // make a record when there is none
 	Mode   state.Mode // of a new record, or checked against an existing one; "" is real when new, any when existing
 	Fleet  string     // of a new record; "" is "default"
+	ID     string     // of a new record's cluster, a UUID; "" is random
 
 	Logger    *slog.Logger     // raft's own words, at debug level; nil: none
 	Now       func() time.Time // stamps entries; nil: time.Now
@@ -211,8 +212,12 @@ func (n *Node) awaitRecord(ctx context.Context) error {
 		if mode == "" {
 			mode = state.Real
 		}
+		id := n.opts.ID
+		if id == "" {
+			id = uuid.NewString()
+		}
 		result, err := n.Propose(ctx, state.Command{Bootstrap: &state.Bootstrap{
-			ClusterID: uuid.NewString(), Fleet: n.opts.Fleet, Mode: mode, Level: state.Level,
+			ClusterID: id, Fleet: n.opts.Fleet, Mode: mode, Level: state.Level,
 		}})
 		if err != nil {
 			return err
