@@ -90,7 +90,7 @@ func fromUnplaced(u *planner.Unplaced) wire.Unplaced {
 func fromMessage(m *planner.Message) wire.Message {
 	return wire.Message{
 		Code: m.Code, Address: string(m.Address), Summary: m.Summary,
-		Detail: m.Detail, Source: wire.Source(m.Source),
+		Detail: m.Detail, Source: wire.Source(m.Source), Blocks: m.Blocks,
 	}
 }
 

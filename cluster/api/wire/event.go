@@ -1,6 +1,9 @@
 package wire
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // EventFormat is the format_version of the first event of a stream.
 const EventFormat = "1.0"
@@ -10,12 +13,14 @@ type EventType string
 
 // The types of event, in the order in which an apply sends them.
 const (
+	EventPlan     EventType = "plan"     // Plan: what apply is about to do; written by the command
 	EventApproved EventType = "approved" // Revision, Operations: the plan is committed and begins
 	EventStale    EventType = "stale"    // Plan: something changed since the plan was seen; nothing was committed
 	EventProgress EventType = "progress" // Operation, Step, Done, Total, Rate
 	EventFinished EventType = "finished" // Operation: done, failed, cancelled or revoked
 	EventSettled  EventType = "settled"  // Result: nothing of it is under way any more; the last event
 	EventError    EventType = "error"    // Error: the stream ends early
+	EventOutputs  EventType = "outputs"  // Outputs, Status: written by the command at its end
 )
 
 // Event is one line of what happens during an apply.
@@ -34,6 +39,9 @@ type Event struct {
 	Message       string      `json:"message,omitempty"`
 	Result        *Result     `json:"result,omitempty"`
 	Error         *Error      `json:"error,omitempty"`
+	Status        *Status     `json:"status,omitempty"`
+
+	Outputs map[string]json.RawMessage `json:"outputs,omitempty"`
 }
 
 // Result is what became of an apply.

@@ -115,6 +115,7 @@ type Message struct {
 	Summary string   `json:"summary"`
 	Detail  []string `json:"detail,omitempty"`
 	Source  Source   `json:"source,omitzero"`
+	Blocks  bool     `json:"blocks,omitempty"` // an error that lets nothing of the plan be applied
 }
 
 // Source is a line of the spec.
@@ -176,3 +177,14 @@ func (p *Plan) Empty() bool {
 
 // Blocked reports whether something wanted can't be done.
 func (p *Plan) Blocked() bool { return len(p.Errors) > 0 || len(p.Unplaced) > 0 }
+
+// Refused returns the errors that let nothing of the plan be applied.
+func (p *Plan) Refused() []Message {
+	var out []Message
+	for _, m := range p.Errors {
+		if m.Blocks {
+			out = append(out, m)
+		}
+	}
+	return out
+}
