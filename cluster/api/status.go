@@ -152,7 +152,7 @@ func (v *fleetView) instances() []wire.Instance {
 }
 
 func (v *fleetView) instance(want *spec.Instance, have *state.Instance) wire.Instance {
-	out := wire.Instance{State: "absent", Wanted: "absent", Addresses: []string{}}
+	out := wire.Instance{State: "absent", Wanted: "absent", Addresses: []string{}, NICs: []wire.NIC{}}
 	if want != nil {
 		out.Address, out.Name, out.Wanted, out.Flavor = string(want.Address), want.Name, string(want.State), string(want.Flavor)
 		if f := v.desired.Index.Flavors[want.Flavor]; f != nil {
@@ -166,7 +166,7 @@ func (v *fleetView) instance(want *spec.Instance, have *state.Instance) wire.Ins
 	out.VCPUs, out.MemoryMiB, out.DiskMiB = have.Size.VCPUs, have.Size.MemoryMiB, have.Size.TotalDiskMiB()
 	out.Host, out.HostName, out.UUID, out.Domain, out.Note = string(have.Host), v.hostName(have.Host), have.UUID, have.Domain, have.Why
 	for _, nic := range have.NICs {
-		out.MACs = append(out.MACs, nic.MAC)
+		out.NICs = append(out.NICs, wire.NIC{Name: nic.Name, Network: string(nic.Network), MAC: nic.MAC, IP: nic.IP})
 		if nic.IP != "" {
 			out.Addresses = append(out.Addresses, nic.IP)
 		}

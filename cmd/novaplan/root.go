@@ -57,6 +57,7 @@ func newRoot(c *console) *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: "spec", Title: "The spec:"},
 		&cobra.Group{ID: "fleet", Title: "The fleet:"},
+		&cobra.Group{ID: "look", Title: "Looking around:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, cmd := range commands {
@@ -64,8 +65,9 @@ func newRoot(c *console) *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
-	add("spec", newValidate(c), newFmt(c))
-	add("fleet", newPlan(c))
+	add("spec", newValidate(c), newFmt(c), newGraph(c))
+	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c))
+	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c))
 	root.AddCommand(newVersion(c), newMan(root))
 	return root
 }

@@ -59,8 +59,16 @@ type Instance struct {
 	DiskMiB   int64    `json:"disk_mib"`
 	UUID      string   `json:"uuid,omitempty"`
 	Domain    string   `json:"domain,omitempty"`
-	MACs      []string `json:"macs,omitempty"`
+	NICs      []NIC    `json:"nics"`
 	Note      string   `json:"note,omitempty"` // why it is frozen, ...
+}
+
+// NIC is one network interface.
+type NIC struct {
+	Name    string `json:"name"`
+	Network string `json:"network"`
+	MAC     string `json:"mac"`
+	IP      string `json:"ip,omitempty"`
 }
 
 // Pending is an approved operation that is not finished.

@@ -9,7 +9,7 @@ import (
 )
 
 // Doctor writes a report: one table, then each failure with the command that mends it.
-func Doctor(w io.Writer, r *wire.Report, o Options) error {
+func Doctor(w io.Writer, r *wire.Report, names map[string]string, o Options) error {
 	var b strings.Builder
 	var t Table
 	t.Row("HOST", "CHECK", "STATUS", "DETAIL")
@@ -18,12 +18,12 @@ func Doctor(w io.Writer, r *wire.Report, o Options) error {
 		if c.Status == "ok" {
 			ok++
 		}
-		t.Cells(Cell{Text: checked(c)}, Cell{Text: c.Name}, Cell{c.Status, o.Palette.status(c.Status)}, Cell{Text: c.Detail})
+		t.Cells(Cell{Text: checked(c, names)}, Cell{Text: c.Name}, Cell{c.Status, o.Palette.status(c.Status)}, Cell{Text: c.Detail})
 	}
 	b.WriteString(t.String())
 	for _, c := range r.Checks {
 		if c.Fix != "" && c.Status != "ok" {
-			fmt.Fprintf(&b, "\n%s: %s\n  %s\n", checked(c), c.Name, strings.ReplaceAll(c.Fix, "\n", "\n  "))
+			fmt.Fprintf(&b, "\n%s: %s\n  %s\n", checked(c, names), c.Name, strings.ReplaceAll(c.Fix, "\n", "\n  "))
 		}
 	}
 	fmt.Fprintf(&b, "\n%s ok of %d.\n", Count(ok, "check"), len(r.Checks))
@@ -31,11 +31,11 @@ func Doctor(w io.Writer, r *wire.Report, o Options) error {
 	return err
 }
 
-func checked(c wire.Check) string {
+func checked(c wire.Check, names map[string]string) string {
 	if c.Peer != "" {
-		return c.Host + " -> " + c.Peer
+		return either(names[c.Host], c.Host) + " -> " + either(names[c.Peer], c.Peer)
 	}
-	return c.Host
+	return either(names[c.Host], c.Host)
 }
 
 func (p Palette) status(s string) func(string) string {

@@ -112,11 +112,19 @@ func instanceTable(s *wire.Status, o Options) string {
 		t.Cells(
 			Cell{Text: in.Address}, Cell{Text: either(in.HostName, "-")}, Cell{in.State, o.Palette.health(asWanted(in))},
 			Cell{Text: strings.Join(in.Addresses, " ")},
-			Cell{Text: only(o.Wide, in.Flavor)}, Cell{Text: only(o.Wide, size)}, Cell{Text: only(o.Wide, strings.Join(in.MACs, " "))},
+			Cell{Text: only(o.Wide, in.Flavor)}, Cell{Text: only(o.Wide, size)}, Cell{Text: only(o.Wide, macs(in))},
 			Cell{Text: only(o.Wide, in.UUID)}, Cell{Text: only(o.Wide, in.Domain)}, Cell{Text: note(in)},
 		)
 	}
 	return t.String()
+}
+
+func macs(in *wire.Instance) string {
+	var all []string
+	for _, n := range in.NICs {
+		all = append(all, n.MAC)
+	}
+	return strings.Join(all, " ")
 }
 
 // asWanted compares what an instance does with what the spec wants of it.

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/novaplan/novaplan/cluster"
+	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/cmd/novaplan/render"
+	"github.com/novaplan/novaplan/reconcile"
+)
+
+func newTakeover(c *console) *cobra.Command {
+	var flags specFlags
+	var approve bool
+	cmd := &cobra.Command{
+		Use:   "takeover [DIR]",
+		Short: "Rebuild a lost record from what runs on the hosts",
+		Long: `Takeover makes the hosts of the spec this folder's, whoever claimed them before, and rebuilds the record from what
+is stamped on their guests. It is for a lost or outdated .novaplan folder. Guests run on untouched.
+
+Make sure that no other novaplan works on these hosts: it would be locked out.`,
+		Example: "  novaplan takeover",
+		Args:    atMost(1, "one folder"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			p, err := c.prepare(ctx, folderOf(args), &flags, "takeover")
+			if err != nil {
+				return err
+			}
+			if !approve {
+				names := make([]string, len(p.spec.Hosts))
+				for i := range p.spec.Hosts {
+					names[i] = p.spec.Hosts[i].Name
+				}
+				fmt.Fprintf(c.Err, "Take over %s (%s) for fleet %q? Whatever else manages them is locked out. Type yes to go on: ",
+					render.Count(len(names), "host"), strings.Join(names, " "), p.spec.Fleet)
+				line, _ := bufio.NewReader(c.In).ReadString('\n') // no answer is no
+				if strings.TrimSpace(line) != "yes" {
+					c.note("Nothing was changed.")
+					return exit(exitError)
+				}
+			}
+			if p.session, err = take(ctx, p.place, cluster.Options{Fleet: p.spec.Fleet}, reconcile.Options{}); err != nil {
+				return err
+			}
+			defer p.session.close()
+			if err := p.send(true); err != nil {
+				return err
+			}
+			s, err := p.session.Takeover(ctx, wire.TakeoverRequest{Spec: p.request.Spec, By: operator()})
+			if err != nil {
+				return err
+			}
+			c.note("Taken over. novaplan plan shows what differs from the spec.\n")
+			return c.showStatus(s, "table")
+		},
+	}
+	flags.addSimulate(cmd)
+	cmd.Flags().BoolVar(&approve, "auto-approve", false, "don't ask")
+	return cmd
+}
