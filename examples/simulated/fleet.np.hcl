@@ -51,5 +51,5 @@ instance "app" {
 }
 
 output "where" {
-  value = { for i in instance.app : i.name => "${i.host} ${i.nic[0].fixed_ip}" }
+  value = { for i in instance.app : i.name => "${i.host.name} ${i.nic[0].fixed_ip}" }
 }
