@@ -51,6 +51,7 @@ func (st *State) advance(e Entry) {
 type transition struct {
 	State
 	entry Entry
+	bulk  *bulk // while everything is indexed afresh
 }
 
 func (t *transition) run(c Command) *Refusal {

@@ -39,10 +39,15 @@ func EncodeCommand(e Entry) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode command: %w", err)
 	}
+	return framed(commandVersion, body), nil
+}
+
+// framed puts version and checksum before a body.
+func framed(version byte, body []byte) []byte {
 	data := make([]byte, 5, 5+len(body))
-	data[0] = commandVersion
+	data[0] = version
 	binary.BigEndian.PutUint32(data[1:], crc32.Checksum(body, castagnoli))
-	return append(data, body...), nil
+	return append(data, body...)
 }
 
 // DecodeCommand reads what EncodeCommand wrote; Index and Term come from the log. What this binary

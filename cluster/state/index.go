@@ -16,24 +16,51 @@ type derived struct {
 const keySep = "\x00"
 
 // Reindex returns st with everything derived from the rest computed afresh: the lookup tables of
-// Apply and Host.Used. States that were not made by Apply or Restore need it before Apply.
+// Apply and Host.Used. States that were not made by Apply or Restored need it before Apply.
 func (st State) Reindex() State {
-	t := transition{State: st}
+	t := transition{State: st, bulk: &bulk{used: UsageOf(st), addresses: map[string]int{}}}
 	t.index = derived{}
-	for key, h := range st.Hosts.All() {
-		if h.Used != (Usage{}) {
-			fresh := *h
-			fresh.Used = Usage{}
-			t.Hosts = t.Hosts.With(key, &fresh)
-		}
-	}
 	for _, in := range st.Instances.All() {
 		t.indexInstance(in, 1)
 	}
 	for _, op := range st.Operations.All() {
 		t.indexOperation(op, 1)
 	}
+	t.bulk.settle(&t)
 	return t.State
+}
+
+// bulk gathers what indexing everything would otherwise put in one by one.
+type bulk struct {
+	used      map[spec.Address]Usage
+	residents []string
+	addresses map[string]int
+}
+
+func (b *bulk) settle(t *transition) {
+	t.index.residents = t.index.residents.Edit(func(put func(string, struct{}), _ func(string)) {
+		for _, key := range b.residents {
+			put(key, struct{}{})
+		}
+	})
+	t.index.addresses = t.index.addresses.Edit(func(put func(string, int), _ func(string)) {
+		for key, n := range b.addresses {
+			put(key, n)
+		}
+	})
+	delete(b.used, "")
+	for address, used := range b.used {
+		h := t.hostCopy(address)
+		h.Used = used
+		t.Hosts = t.Hosts.With(string(address), h)
+	}
+	for key, h := range t.Hosts.All() {
+		if _, used := b.used[h.Address]; !used && h.Used != (Usage{}) {
+			fresh := *h
+			fresh.Used = Usage{}
+			t.Hosts = t.Hosts.With(key, &fresh)
+		}
+	}
 }
 
 // AddressesOf returns the addresses of a network that instances have or that approved creates will
@@ -110,6 +137,10 @@ func (t *transition) indexOperation(op *Operation, sign int) {
 
 func (t *transition) mark(host, instance spec.Address, sign int) {
 	key := string(host) + keySep + string(instance)
+	if t.bulk != nil {
+		t.bulk.residents = append(t.bulk.residents, key)
+		return
+	}
 	t.index.residents = t.index.residents.put(key, struct{}{}, sign > 0)
 }
 
@@ -119,6 +150,10 @@ func (t *transition) holdAddresses(owner spec.Address, nics []NIC, sign int) {
 			continue
 		}
 		key := addressKey(nic) + string(owner)
+		if t.bulk != nil {
+			t.bulk.addresses[key]++
+			continue
+		}
 		n, _ := t.index.addresses.Get(key)
 		n += sign
 		t.index.addresses = t.index.addresses.put(key, n, n > 0)
@@ -140,7 +175,7 @@ func (t *transition) addressOwner(nic NIC, owner spec.Address, skip func(spec.Ad
 
 // use adds u to what is used of a host, or takes it away.
 func (t *transition) use(host spec.Address, u Usage, sign int) {
-	if host == "" || u == (Usage{}) {
+	if host == "" || u == (Usage{}) || t.bulk != nil {
 		return
 	}
 	h := t.hostCopy(host)

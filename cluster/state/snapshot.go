@@ -118,11 +118,12 @@ func writeRow(w io.Writer, table, key string, v any) error {
 	return err
 }
 
-// table says how one map of the State is written and read.
+// table says how one map of the State is written and read: rows are gathered and put in at once.
 type table struct {
 	name  string
 	write func(State, io.Writer) error
-	read  func(*State, string, []byte) error
+	read  func(key string, data []byte) error
+	done  func(*State)
 }
 
 // tables are written in this order, which is part of the format.
@@ -140,6 +141,7 @@ func tables() []table {
 }
 
 func tableOf[V any](name string, in func(*State) *Map[V]) table {
+	keys, values := []string{}, []V{}
 	return table{
 		name: name,
 		write: func(st State, w io.Writer) error {
@@ -150,14 +152,21 @@ func tableOf[V any](name string, in func(*State) *Map[V]) table {
 			}
 			return nil
 		},
-		read: func(st *State, key string, data []byte) error {
+		read: func(key string, data []byte) error {
 			var v V
 			if err := decode(data, &v); err != nil {
 				return fmt.Errorf("%s %s: %w", name, key, err)
 			}
-			m := in(st)
-			*m = m.With(key, v)
+			keys, values = append(keys, key), append(values, v)
 			return nil
+		},
+		done: func(st *State) {
+			m := in(st)
+			*m = m.Edit(func(put func(string, V), _ func(string)) {
+				for i := range keys {
+					put(keys[i], values[i])
+				}
+			})
 		},
 	}
 }
@@ -186,8 +195,14 @@ func Restored(r io.Reader) (State, error) {
 
 func readRows(r io.Reader) (State, error) {
 	st := State{}
-	readers := map[string]func(*State, string, []byte) error{tableHead: readHead}
-	for _, t := range tables() {
+	headed := false
+	readers := map[string]func(string, []byte) error{}
+	readers[tableHead] = func(_ string, data []byte) error {
+		headed = true
+		return readHead(&st, data)
+	}
+	all := tables()
+	for _, t := range all {
 		readers[t.name] = t.read
 	}
 	sum := sha256.New()
@@ -196,18 +211,21 @@ func readRows(r io.Reader) (State, error) {
 		if err != nil {
 			return State{}, err
 		}
+		if !headed && next.Table != tableHead {
+			return State{}, fmt.Errorf("no head: %w", ErrCorrupt)
+		}
 		if next.Table == tableEnd {
+			for _, t := range all {
+				t.done(&st)
+			}
 			return st, checkEnd(next.Value, sum)
 		}
 		read := readers[next.Table]
 		if read == nil {
 			return State{}, fmt.Errorf("table %q: %w", next.Table, ErrNewer)
 		}
-		if err := read(&st, next.Key, next.Value); err != nil {
+		if err := read(next.Key, next.Value); err != nil {
 			return State{}, err
-		}
-		if st.Level == 0 && st.Index == 0 && next.Table != tableHead {
-			return State{}, fmt.Errorf("no head: %w", ErrCorrupt)
 		}
 	}
 }
@@ -237,7 +255,7 @@ func readRow(r io.Reader, sum hash.Hash) (row, error) {
 	return next, nil
 }
 
-func readHead(st *State, _ string, data []byte) error {
+func readHead(st *State, data []byte) error {
 	var h head
 	if err := decode(data, &h); err != nil {
 		return err
