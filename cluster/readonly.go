@@ -60,7 +60,7 @@ func (f folder) replay(tmp string) (state.State, error) {
 	if err != nil {
 		return state.State{}, err
 	}
-	logger := hclog.NewNullLogger()
+	logger := nullLogger()
 	log, mark, err := openWAL(filepath.Join(copied, "wal"), logger)
 	if err != nil {
 		return state.State{}, err
@@ -188,3 +188,5 @@ func eachEntry(log *wal.WAL, from uint64, yield func(state.Entry)) error {
 	}
 	return nil
 }
+
+func nullLogger() hclog.Logger { return hclog.NewNullLogger() }
