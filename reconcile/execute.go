@@ -107,6 +107,9 @@ func (c *Controller) conclude(ctx context.Context, op *state.Operation, o operat
 	switch o.End {
 	case operation.Complete:
 		log.Info("operation done")
+		if op.Phase == state.Revoking { // a migration that arrived while it was to be undone
+			return c.revokedButMoved(ctx, op, o)
+		}
 		command.Finish = &state.Finish{Operation: op.ID, Epoch: op.Epoch, Build: o.Build}
 	case operation.Undone:
 		log.Warn("operation failed", "error", o.Err)
@@ -131,6 +134,19 @@ func (c *Controller) conclude(ctx context.Context, op *state.Operation, o operat
 		return endLost, false, err
 	}
 	return endFinal, false, o.Err
+}
+
+// revokedButMoved ends a migration that was to be undone and could not be, because the guest has
+// arrived: the operation is revoked, and the instance is recorded where it is.
+func (c *Controller) revokedButMoved(ctx context.Context, op *state.Operation, o operation.Outcome) (endKind, bool, error) {
+	err := c.commitAll(ctx, []state.Command{
+		{Revoke: &state.Revoke{Operation: op.ID, Epoch: op.Epoch, Done: true, Reason: op.Error + "; it had arrived already"}},
+		{Restore: &state.Restore{Instances: []state.Instance{*o.Moved}, By: "recovery"}},
+	})
+	if err != nil {
+		return endLost, false, err
+	}
+	return endFinal, false, nil
 }
 
 // retarget sends a failed create or migration to the next-best host, if there is one.

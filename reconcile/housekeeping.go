@@ -13,12 +13,18 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-// Housekeeping deletes what the trash kept long enough, and drops it from the record. What can't be
-// deleted now stays for the next time; those errors are returned together, nothing depends on them.
+// Housekeeping removes stale definitions, deletes what the trash kept long enough, and drops it from
+// the record. What can't be done now stays for the next time; those errors are returned together,
+// nothing depends on them.
 func (c *Controller) Housekeeping(ctx context.Context) error {
 	if err := c.leading(); err != nil {
 		return err
 	}
+	return errors.Join(c.sweep(ctx), c.emptyTrash(ctx))
+}
+
+// emptyTrash deletes what has expired.
+func (c *Controller) emptyTrash(ctx context.Context) error {
 	// The record's own clock decides, not ours. An empty purge moves it on, and is refused while a clock
 	// jump holds purges back.
 	err := c.commit(ctx, state.Command{Purge: &state.Purge{}})

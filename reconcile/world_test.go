@@ -65,6 +65,7 @@ func (l *lab) want(n int) {
 			Address: spec.NewAddress("instance", "vm").Index(i), Name: fmt.Sprintf("vm-%d", i),
 			Flavor: "flavor.small", Image: "image.debian", Pool: "pool.vms", State: spec.Running,
 			NICs:            []spec.NIC{{Network: "network.lan"}},
+			Metadata:        map[string]string{"n": fmt.Sprint(i)}, // no two bodies are equal: none looks renamed
 			ShutdownTimeout: spec.DefaultShutdownTimeout, TrashRetention: spec.DefaultTrashRetention,
 		})
 	}

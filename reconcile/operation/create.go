@@ -104,11 +104,10 @@ func makeDisks(ctx context.Context, j *Job) error {
 	return nil
 }
 
-// dropMadeDisks removes what this create may have made; recorded paths are tried first, then the names
-// that it would have used, for a run that ended before anything was recorded.
+// dropMadeDisks removes what this create may have made on this host, recorded or not.
 func dropMadeDisks(ctx context.Context, j *Job) error {
 	for _, role := range []hypervisor.DiskRole{hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap} {
-		if err := j.dropVolume(ctx, j.inst.Host, disk.VolumeName(j.inst.UUID, role, 0, "qcow2")); err != nil {
+		if err := j.dropVolume(ctx, j.inst.Host, disk.VolumeName(j.inst.UUID, role, len(j.op.Tried), "qcow2")); err != nil {
 			return err
 		}
 	}
@@ -133,24 +132,23 @@ func makeConfigDrive(ctx context.Context, j *Job) error {
 	return nil
 }
 
-// writeVolume makes a volume of the instance with this content.
+// writeVolume makes a volume of the instance with this content. What an earlier run wrote there, all or
+// in part, is written over.
 func (j *Job) writeVolume(ctx context.Context, d state.Disk, content []byte) error {
 	name := path.Base(d.Path)
-	if err := j.dropVolume(ctx, j.inst.Host, name); err != nil { // of an earlier run, perhaps incomplete
+	v := hypervisor.VolumeSpec{Name: name, Format: d.Format, Bytes: d.Bytes}
+	if err := j.ensureVolume(ctx, j.inst.Host, v); err != nil {
 		return err
 	}
 	h, err := j.storage(ctx, j.inst.Host)
 	if err != nil {
 		return err
 	}
-	if _, err := h.CreateVolume(ctx, j.pool(), hypervisor.VolumeSpec{Name: name, Format: d.Format, Bytes: d.Bytes}); err != nil {
-		return err
-	}
 	return h.UploadVolume(ctx, j.pool(), name, bytes.NewReader(content), int64(len(content)), nil)
 }
 
 func dropConfigDrive(ctx context.Context, j *Job) error {
-	return j.dropVolume(ctx, j.inst.Host, disk.ConfigDriveName(j.inst.UUID))
+	return j.dropVolume(ctx, j.inst.Host, disk.VolumeName(j.inst.UUID, hypervisor.DiskConfig, len(j.op.Tried), "raw"))
 }
 
 func isDefined(ctx context.Context, j *Job) (bool, error) {

@@ -12,4 +12,9 @@
 //     nothing can be seen, park the operation rather than conclude from a timeout.
 //   - No step touches a domain without reading its stamp, or a host without reading its claim.
 //   - No step destroys the only good copy of a disk.
+//
+// What has no fence: a deletion or migration that reaches a local pool so late that the same
+// file was made there again for a later migration. Creates are safe from it, for each try has names of
+// its own; a migration keeps the path. It is looked for before each deletion, and the source's copies
+// stay until the destination's were seen.
 package operation

@@ -71,6 +71,7 @@ func (j *Job) ends(ctx context.Context) (Verdict, error) {
 // settle waits until nothing is under way any more and says what came of it.
 func (j *Job) settle(ctx context.Context) (Verdict, error) {
 	moved := time.Now() // when a job was last seen
+	s := newStall()
 	for {
 		var verdict Verdict
 		err := j.patiently(ctx, func() (err error) { verdict, err = j.ends(ctx); return err })
@@ -80,8 +81,12 @@ func (j *Job) settle(ctx context.Context) (Verdict, error) {
 		if verdict != Wait {
 			return verdict, nil
 		}
-		if j.reportJob(ctx) {
+		if j.reportJob(ctx, s) {
 			moved = time.Now()
+			if s.longerThan(j.times.Stall) {
+				j.log.Warn("the migration gets nowhere and is aborted", "for", j.times.Stall)
+				j.abortMigration(ctx)
+			}
 		} else if time.Since(moved) > j.times.Patience {
 			return Freeze, fmt.Errorf("%w: half-way between %s and %s, and no migration runs", ErrFrozen, j.hostName(j.op.From), j.hostName(j.op.To))
 		}
@@ -105,7 +110,7 @@ func (j *Job) frozenBy(ctx context.Context, err error) error {
 }
 
 // reportJob reports how far the source's migration is, and whether there is one.
-func (j *Job) reportJob(ctx context.Context) bool {
+func (j *Job) reportJob(ctx context.Context, s *stall) bool {
 	h, err := j.host(ctx, j.op.From)
 	if err != nil {
 		return false
@@ -114,6 +119,7 @@ func (j *Job) reportJob(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
+	s.see(job)
 	j.reportMigration(job)
 	return true
 }
@@ -121,10 +127,9 @@ func (j *Job) reportJob(ctx context.Context) bool {
 // abortMigration asks the source to end the running migration. Whether it did is for the next look.
 func (j *Job) abortMigration(ctx context.Context) {
 	h, err := j.claimed(ctx, j.op.From)
-	if err == nil {
-		err = h.AbortMigration(ctx, j.inst.UUID)
-	}
-	if err != nil && !errors.Is(err, hypervisor.ErrState) {
+	if err != nil {
 		j.log.Warn("can't abort the migration", "error", err)
+		return
 	}
+	j.world.abort(ctx, h, j.inst.UUID, j.log)
 }

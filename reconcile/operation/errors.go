@@ -27,6 +27,9 @@ var (
 	ErrInvalid = errors.New("can't be done")
 )
 
+// errArrived: a migration that is to be undone has brought the guest to its destination.
+var errArrived = errors.New("it has arrived")
+
 // silent reports errors that say nothing about what is there: the host must be asked again.
 func silent(err error) bool {
 	return errors.Is(err, hypervisor.ErrUnreachable) || errors.Is(err, hypervisor.ErrUnknown)

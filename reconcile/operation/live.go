@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
@@ -172,16 +173,41 @@ func (j *Job) moveLive(ctx context.Context) error {
 	if err := j.leads(); err != nil {
 		return err
 	}
+	s := newStall()
 	done := make(chan struct{})
 	defer close(done)
-	go func() {
+	go j.watchMigration(ctx, h, s, done)
+	err = h.Migrate(ctx, j.inst.UUID, req, func(job hypervisor.Job) {
+		s.see(job)
+		j.reportMigration(job)
+	})
+	if err != nil && s.longerThan(j.times.Stall) {
+		return fmt.Errorf("no progress for %s: %w", j.times.Stall, err)
+	}
+	return err
+}
+
+// watchMigration asks the hypervisor to abort a migration that somebody wants to end, or that gets
+// nowhere, until it is done.
+func (j *Job) watchMigration(ctx context.Context, h hypervisor.Host, s *stall, done <-chan struct{}) {
+	tick := time.NewTicker(j.times.Stall / 10)
+	defer tick.Stop()
+	aborted := j.aborted
+	for {
 		select {
-		case <-j.aborted:
-			j.world.abort(ctx, h, j.inst.UUID, j.log)
 		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		case <-aborted:
+			aborted = nil
+		case <-tick.C:
+			if !s.longerThan(j.times.Stall) {
+				continue
+			}
 		}
-	}()
-	return h.Migrate(ctx, j.inst.UUID, req, j.reportMigration)
+		j.world.abort(ctx, h, j.inst.UUID, j.log)
+	}
 }
 
 func (j *Job) migrateRequest() (hypervisor.MigrateRequest, error) {
@@ -235,6 +261,8 @@ func backHome(ctx context.Context, j *Job) error {
 			return err
 		}
 	case Proceed, Undo:
+	case Arrived:
+		return errArrived
 	default:
 		return fmt.Errorf("%w: undoing finds it %s", ErrFrozen, verdict)
 	}
@@ -265,6 +293,14 @@ func arrive(ctx context.Context, j *Job) error {
 func cleanSource(ctx context.Context, j *Job) error {
 	if j.inst.Pool.Shared {
 		return nil
+	}
+	there, err := j.hasVolumes(ctx, j.op.To)
+	if err != nil {
+		return err
+	}
+	if !there {
+		return fmt.Errorf("%w: disks of %s are missing on %s; those on %s are kept", ErrFrozen, j.inst.Address,
+			j.hostName(j.op.To), j.hostName(j.op.From))
 	}
 	return j.dropDisks(ctx, j.op.From, j.inst.Disks)
 }

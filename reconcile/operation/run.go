@@ -27,6 +27,8 @@ type Outcome struct {
 	End   End
 	Err   error           // why it is not complete
 	Build *state.Instance // of a complete one: the instance's record afterwards, nil when it has none
+	// Moved is, of a complete migration, the instance's record at its destination.
+	Moved *state.Instance
 	// Elsewhere: another host may do better.
 	Elsewhere bool
 	// Frozen: it can't be known where the guest is.
@@ -44,7 +46,7 @@ func (j *Job) Run(ctx context.Context) Outcome {
 	}
 	for i, step := range seq.Steps {
 		if err := j.step(ctx, step); err != nil {
-			return j.fail(ctx, seq.Steps[:i+1], fmt.Errorf("%s: %w", step.Name, err))
+			return j.fail(ctx, seq, i+1, fmt.Errorf("%s: %w", step.Name, err))
 		}
 	}
 	return Outcome{End: Complete, Build: j.result()}
@@ -75,7 +77,7 @@ func (j *Job) Revoke(ctx context.Context, why error) Outcome {
 		return Outcome{End: Undone, Err: err}
 	}
 	j.resumed = true
-	return j.undo(ctx, seq.Steps, why)
+	return j.undo(ctx, seq, seq.Steps, why)
 }
 
 // step makes one step so, asking a silent host again until patience ends.
@@ -86,7 +88,7 @@ func (j *Job) step(ctx context.Context, s Step) error {
 	if err != nil {
 		return err
 	}
-	if s.Committed && !j.did(s.Name) {
+	if s.Committed && !j.did(s.Name) && j.op.Phase != state.Revoking {
 		if err := j.record(ctx, s.Name); err != nil {
 			return err
 		}
@@ -155,7 +157,11 @@ func (j *Job) record(ctx context.Context, step string) error {
 }
 
 // fail decides what a failed step means for the operation, and undoes what can be undone.
-func (j *Job) fail(ctx context.Context, reached []Step, cause error) Outcome {
+func (j *Job) fail(ctx context.Context, seq Sequence, n int, cause error) Outcome {
+	reached := seq.Steps[:n]
+	if j.resumed { // who began it may have come further
+		reached = seq.Steps
+	}
 	switch {
 	case ctx.Err() != nil:
 		return Outcome{End: Lost, Err: cause}
@@ -168,11 +174,11 @@ func (j *Job) fail(ctx context.Context, reached []Step, cause error) Outcome {
 	case !undoable(reached) && silent(cause) && j.touched(reached):
 		return Outcome{End: Parked, Err: cause}
 	}
-	return j.undo(ctx, reached, cause)
+	return j.undo(ctx, seq, reached, cause)
 }
 
 // undo takes back the steps that were reached, last first.
-func (j *Job) undo(ctx context.Context, reached []Step, cause error) Outcome {
+func (j *Job) undo(ctx context.Context, seq Sequence, reached []Step, cause error) Outcome {
 	j.log.Warn("undoing", "cause", cause)
 	calm := *j // an abort asks for exactly this, so it doesn't interrupt it
 	calm.aborted = nil
@@ -183,7 +189,11 @@ func (j *Job) undo(ctx context.Context, reached []Step, cause error) Outcome {
 		}
 		j.report(planner.Progress{Step: "undoing " + s.Name, Message: cause.Error()})
 		j.trace("undo "+s.Name, Before)
-		if err := calm.patiently(ctx, func() error { return s.Undo(ctx, &calm) }); err != nil {
+		err := calm.patiently(ctx, func() error { return s.Undo(ctx, &calm) })
+		if errors.Is(err, errArrived) {
+			return calm.forward(ctx, seq)
+		}
+		if err != nil {
 			return j.notUndone(ctx, cause, fmt.Errorf("undoing %s: %w", s.Name, err))
 		}
 		j.trace("undo "+s.Name, After)
@@ -192,6 +202,22 @@ func (j *Job) undo(ctx context.Context, reached []Step, cause error) Outcome {
 		}
 	}
 	return Outcome{End: Undone, Err: cause, Elsewhere: elsewhere(cause)}
+}
+
+// forward finishes a migration that was to be undone and has arrived all the same: moving back would
+// be a migration of its own.
+func (j *Job) forward(ctx context.Context, seq Sequence) Outcome {
+	j.log.Warn("it has arrived already and is finished instead")
+	for _, s := range seq.Steps {
+		if err := j.step(ctx, s); err != nil {
+			if ctx.Err() != nil || errors.Is(err, ErrLost) {
+				return Outcome{End: Lost, Err: err}
+			}
+			return Outcome{End: Parked, Err: fmt.Errorf("%s: %w", s.Name, err), Frozen: true}
+		}
+	}
+	moved := j.movedRecord()
+	return Outcome{End: Complete, Moved: &moved}
 }
 
 func (j *Job) notUndone(ctx context.Context, cause, err error) Outcome {
@@ -203,13 +229,12 @@ func (j *Job) notUndone(ctx context.Context, cause, err error) Outcome {
 
 // pastReturn reports whether a final step is done.
 func (j *Job) pastReturn(reached []Step) bool {
-	for _, s := range reached[:len(reached)-1] {
-		if s.Final {
+	for _, s := range reached {
+		if s.Final && j.did(s.Name) {
 			return true
 		}
 	}
-	last := reached[len(reached)-1]
-	return last.Final && j.did(last.Name)
+	return false
 }
 
 // undoable reports whether any step that was reached can be undone.

@@ -19,9 +19,10 @@ const mib = 1 << 20
 const DefaultPool = "/var/lib/libvirt/images"
 
 // newDisk returns the record of a disk to make. Its name is only used here: from then on the
-// recorded path counts.
+// recorded path counts. Each host that a create is tried on gets names of its own, so that a deletion
+// which arrives late hits nothing but what it was meant for, on shared pools too.
 func (j *Job) newDisk(role hypervisor.DiskRole, format string, bytes int64) state.Disk {
-	name := disk.VolumeName(j.inst.UUID, role, 0, format)
+	name := disk.VolumeName(j.inst.UUID, role, len(j.op.Tried), format)
 	return state.Disk{Role: string(role), Path: path.Join(j.inst.Pool.Path, name), Format: format, Bytes: bytes}
 }
 
@@ -49,25 +50,16 @@ func (j *Job) storage(ctx context.Context, address spec.Address) (hypervisor.Hos
 	return h, nil
 }
 
-// ensureVolume makes an empty volume or overlay in the instance's pool. One that an earlier run left
-// half made is made again: it can't be in use, for the caller has seen that the domain is off.
+// ensureVolume makes an empty volume or overlay in the instance's pool, unless it is there. One of
+// another shape is an error: to make it again under its name would expose it to a late deletion.
 func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervisor.VolumeSpec) error {
 	h, err := j.storage(ctx, address)
 	if err != nil {
 		return err
 	}
-	have, err := h.GetVolume(ctx, j.pool(), v.Name)
-	switch {
-	case err == nil && have.BackingPath == v.BackingPath && have.Bytes == v.Bytes:
-		return nil
-	case err == nil:
-		if err := j.dropVolume(ctx, address, v.Name); err != nil {
-			return err
-		}
-	case !errors.Is(err, hypervisor.ErrNotFound):
-		return err
-	}
-	_, err = h.CreateVolume(ctx, j.pool(), v)
+	_, err = disk.EnsureVolume(ctx, h, j.pool(), disk.Volume{
+		Name: v.Name, Format: v.Format, Bytes: v.Bytes, Backing: disk.Image{Path: v.BackingPath, Format: v.BackingFormat},
+	})
 	return err
 }
 

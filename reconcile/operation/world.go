@@ -85,6 +85,7 @@ type Times struct {
 	Resend   time.Duration // between two presses of the power button
 	Poll     time.Duration // between two looks at something that is under way
 	Off      time.Duration // for a destroyed domain to be off
+	Stall    time.Duration // without progress, until a migration is aborted
 }
 
 // DefaultTimes returns the waits for real hosts.
@@ -92,6 +93,7 @@ func DefaultTimes() Times {
 	return Times{
 		Call: 30 * time.Second, Slow: 10 * time.Minute, Patience: time.Minute,
 		Resend: 10 * time.Second, Poll: 500 * time.Millisecond, Off: 15 * time.Second,
+		Stall: 5 * time.Minute,
 	}
 }
 
@@ -99,7 +101,7 @@ func (t Times) orDefault() Times {
 	d := DefaultTimes()
 	for _, f := range []struct{ have, want *time.Duration }{
 		{&t.Call, &d.Call}, {&t.Slow, &d.Slow}, {&t.Patience, &d.Patience},
-		{&t.Resend, &d.Resend}, {&t.Poll, &d.Poll}, {&t.Off, &d.Off},
+		{&t.Resend, &d.Resend}, {&t.Poll, &d.Poll}, {&t.Off, &d.Off}, {&t.Stall, &d.Stall},
 	} {
 		if *f.have <= 0 {
 			*f.have = *f.want

@@ -1,0 +1,111 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// sweep deals with what calls that arrived late brought about. Definitions of a life that is over, or
+// of a generation below the record's on a host where the instance isn't, are removed: they are off, and
+// one that runs is never touched here. A guest that a migration of ours moved after it was given up is
+// recorded where it is.
+func (c *Controller) sweep(ctx context.Context) error {
+	seen, err := c.Observe(ctx, nil)
+	if err != nil {
+		return err
+	}
+	st := c.rec.State()
+	var errs []error
+	for address, h := range seen.Hosts {
+		if !h.Reachable || !h.Claimed {
+			continue
+		}
+		for i := range h.Domains {
+			switch d := &h.Domains[i]; {
+			case leftover(st, address, d):
+				errs = append(errs, c.undefineLeftover(ctx, st, address, d.UUID))
+			case movedLate(st, seen, address, d):
+				errs = append(errs, c.adopt(ctx, st, address, d))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// leftover reports whether a domain on a host is known to be stale.
+func leftover(st state.State, host spec.Address, d *planner.Domain) bool {
+	if d.Cluster != st.ClusterID || d.Power != planner.PowerOff || st.Busy(d.Address) != nil {
+		return false
+	}
+	inst, recorded := st.Instances.Get(string(d.Address))
+	if recorded && inst.UUID == d.UUID {
+		return inst.Host != host && d.Generation < inst.Generation && inst.Phase == state.Active
+	}
+	_, over := st.Trash.Get(d.UUID)
+	return over
+}
+
+// undefineLeftover looks again at the host itself before it removes the definition.
+func (c *Controller) undefineLeftover(ctx context.Context, st state.State, address spec.Address, uuid string) error {
+	h, err := c.ours(ctx, st, address)
+	if err != nil {
+		return err
+	}
+	d, err := h.GetDomain(ctx, uuid)
+	if errors.Is(err, hypervisor.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if d.Power != hypervisor.PowerOff || d.Stamp == nil || d.Stamp.Cluster != st.ClusterID {
+		return nil
+	}
+	if err := h.UndefineDomain(ctx, uuid); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+		return fmt.Errorf("stale definition %s on %s: %w", d.Name, c.hostName(st, address), err)
+	}
+	c.log.Info("removed a stale definition", "domain", d.Name, "host", string(address), "generation", d.Stamp.Generation)
+	return nil
+}
+
+// movedLate reports whether a domain is where a migration that the record gave up has brought it: it
+// has the generation which that one would have given it, and its source is seen and has it no more.
+func movedLate(st state.State, seen *planner.Observed, host spec.Address, d *planner.Domain) bool {
+	inst, ok := st.Instances.Get(string(d.Address))
+	if !ok || inst.UUID != d.UUID || d.Cluster != st.ClusterID || inst.Host == host || st.Busy(inst.Address) != nil ||
+		d.Generation != inst.Generation+1 || d.Power != planner.PowerRunning {
+		return false
+	}
+	source := seen.Hosts[inst.Host]
+	if source == nil || !source.Reachable {
+		return false
+	}
+	for i := range source.Domains {
+		if source.Domains[i].UUID == d.UUID {
+			return false
+		}
+	}
+	for _, op := range st.Operations.All() {
+		if op.Action == state.Migrate && op.Phase.Final() && op.Instance == inst.Address && op.From == inst.Host &&
+			(op.To == host || slices.Contains(op.Tried, host)) {
+			return true
+		}
+	}
+	return false
+}
+
+// adopt records an instance on the host to which a migration moved it late.
+func (c *Controller) adopt(ctx context.Context, st state.State, address spec.Address, d *planner.Domain) error {
+	inst, _ := st.Instances.Get(string(d.Address))
+	moved := *inst
+	moved.Host, moved.Generation, moved.Phase, moved.Why = address, d.Generation, state.Active, ""
+	c.log.Warn("a migration that was given up has moved the guest", "instance", string(d.Address), "host", string(address))
+	return c.commit(ctx, state.Command{Restore: &state.Restore{Instances: []state.Instance{moved}, By: "recovery"}})
+}
