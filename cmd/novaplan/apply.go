@@ -83,34 +83,40 @@ func (c *console) apply(cmd *cobra.Command, path string, flags *applyFlags, comm
 	if flags.parallel < 1 {
 		return usage(cmd, fmt.Sprintf("-parallelism %d: want 1 or more", flags.parallel))
 	}
+	saved := isFile(path)
+	if flags.json && !flags.approve && !saved {
+		return usage(cmd, "-json can't ask: it needs -auto-approve or a saved plan")
+	}
 	ctx := cmd.Context()
-	p, saved, err := c.open(ctx, path, flags, command)
+	p, err := c.open(ctx, path, saved, flags, command)
 	if err != nil {
 		return err
 	}
 	defer p.session.close()
-	if flags.json && !flags.approve && !saved {
-		return usage(cmd, "-json can't ask: it needs -auto-approve or a saved plan")
-	}
 	job := &applying{c: c, p: p, flags: flags, saved: saved, command: command}
 	return job.run(ctx)
 }
 
+// isFile tells a saved plan from a folder.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
 // open loads a folder or a saved plan, takes the record, and plans.
-func (c *console) open(ctx context.Context, path string, flags *applyFlags, command string) (*planned, bool, error) {
+func (c *console) open(ctx context.Context, path string, saved bool, flags *applyFlags, command string) (*planned, error) {
 	opts := reconcile.Options{Parallelism: flags.parallel}
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-		p, err := c.openSaved(ctx, path, opts, command)
-		return p, true, err
+	if saved {
+		return c.openSaved(ctx, path, opts, command)
 	}
 	p, err := c.prepare(ctx, path, &flags.specFlags, command)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if p.session, err = take(ctx, p.place, cluster.Options{Fleet: p.spec.Fleet}, opts); err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	return p, false, p.ask(ctx, flags.options(), true)
+	return p, p.ask(ctx, flags.options(), true)
 }
 
 // openSaved takes the record that a saved plan was made for. What the plan shows is what was seen then.

@@ -102,7 +102,7 @@ func (a *applying) conclude(ctx context.Context, r outcome) error {
 
 func (a *applying) summarize(r outcome) {
 	failed, left := r.result.Failed, r.result.Left
-	if a.p.plan.Empty() && r.result.Done+len(failed)+len(left) == 0 {
+	if a.flags.json || a.p.plan.Empty() && r.result.Done+len(failed)+len(left) == 0 {
 		return
 	}
 	names := hostNames(a.p.plan)

@@ -9,6 +9,8 @@ import (
 	"context"
 	"os"
 	"runtime/debug"
+
+	"golang.org/x/sys/unix"
 )
 
 // Set by the linker; see the Makefile.
@@ -25,12 +27,13 @@ func realMain() int {
 }
 
 // tuneMemory lets a command that lives for a second spend memory instead of time on collecting
-// garbage, up to an amount that any machine has. GOGC and GOMEMLIMIT in the environment win.
+// garbage, up to a quarter of what the machine has. GOGC and GOMEMLIMIT in the environment win.
 func tuneMemory() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(384 << 20)
+	var machine unix.Sysinfo_t
+	if os.Getenv("GOMEMLIMIT") == "" && unix.Sysinfo(&machine) == nil {
+		debug.SetMemoryLimit(max(int64(machine.Totalram)*int64(machine.Unit)/4, 256<<20))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	osuser "os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -178,8 +179,8 @@ func explainOpen(err error, p place) error {
 }
 
 func user() string {
-	if name := os.Getenv("USER"); name != "" {
-		return name
+	if u, err := osuser.Current(); err == nil {
+		return u.Username
 	}
 	return fmt.Sprintf("user %d", os.Getuid())
 }

@@ -130,7 +130,11 @@ func (t *planText) because(text string, r wire.Reason) string {
 	if t.o.Concise || r.Message == "" || r.Code == "new" || r.Code == "unclaimed-host" {
 		return text
 	}
-	return text + "   " + t.o.Palette.Faint("("+r.Message+")")
+	why := r.Message
+	if place := position(why); place != "" {
+		why = strings.TrimSuffix(why, " "+place) + ", " + strings.Trim(place, "()")
+	}
+	return text + "   " + t.o.Palette.Faint("("+why+")")
 }
 
 // origins names the hosts that a group leaves, or counts them.
@@ -174,7 +178,9 @@ func (t *planText) moves(g *group, width int) {
 		text := t.fleet.name(c.From) + " -> " + t.fleet.name(c.To) + "  " + g.sign.word
 		if !t.o.Concise {
 			for _, d := range c.Details {
-				text += ", " + d
+				if d = strings.TrimPrefix(d, g.sign.word+", "); d != g.sign.word {
+					text += ", " + d
+				}
 			}
 			if c.Bytes > 0 && !mentionsBytes(c.Details) {
 				text += ", " + Bytes(c.Bytes)
