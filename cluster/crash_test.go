@@ -3,12 +3,14 @@ package cluster
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/novaplan/novaplan/spec"
 )
@@ -46,13 +48,19 @@ func TestKillNineLosesNothingAcknowledged(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	acknowledged := -1
 	for round := range rounds {
-		wanted := random.IntN(120)
-		got, err := runChild(t, dir, wanted)
+		kill := killAfter{proposals: random.IntN(120)}
+		if round%3 == 0 { // while it opens, bootstraps or has just begun
+			kill.time = time.Duration(random.IntN(80)) * time.Millisecond
+		}
+		got, err := runChild(t, dir, kill)
 		if err != nil {
 			t.Fatalf("round %d, seed %d: %v", round, seed, err)
 		}
 		acknowledged = max(acknowledged, got)
 		st, err := ReadOnly(t.Context(), dir)
+		if errors.Is(err, ErrNoRecord) && acknowledged < 0 {
+			continue
+		}
 		if err != nil {
 			t.Fatalf("round %d, seed %d: %v", round, seed, err)
 		}
@@ -68,8 +76,14 @@ func TestKillNineLosesNothingAcknowledged(t *testing.T) {
 	}
 }
 
-// runChild kills a child after it has acknowledged so many proposals, and returns the last of them.
-func runChild(t *testing.T, dir string, proposals int) (last int, err error) {
+// killAfter says when a child dies: after so many proposals, or earlier after a time that is not zero.
+type killAfter struct {
+	proposals int
+	time      time.Duration
+}
+
+// runChild runs a child until it is killed, and returns the last proposal that it acknowledged.
+func runChild(t *testing.T, dir string, kill killAfter) (last int, err error) {
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -83,10 +97,14 @@ func runChild(t *testing.T, dir string, proposals int) (last int, err error) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	if kill.time > 0 {
+		timer := time.AfterFunc(kill.time, func() { _ = cmd.Process.Kill() })
+		defer timer.Stop()
+	}
 	last = -1
 	lines := bufio.NewScanner(out)
 	for n := 0; lines.Scan(); n++ {
-		if n == proposals {
+		if n == kill.proposals {
 			_ = cmd.Process.Kill()
 		}
 		i, convErr := strconv.Atoi(lines.Text())

@@ -11,7 +11,7 @@ var (
 	ErrClosed    = errors.New("the record is closed")                 // Close was called
 	ErrNotLeader = errors.New("another member leads")                 // the outcome of a proposal may be unknown
 	ErrDisk      = errors.New("the disk under the record failed")     // nothing acknowledged is lost
-	ErrDiskFull  = errors.New("the disk under the record is full")    // before anything was written
+	ErrDiskFull  = errors.New("the disk under the record is full")    // with ErrDisk: while logging; alone: nothing was begun
 	ErrReadOnly  = errors.New("the record's folder is read-only")     // ReadOnly still works
 	ErrMode      = errors.New("the record is of another mode")        // real or sim
 	ErrTooLarge  = errors.New("the command is too large for the log") // use chunks

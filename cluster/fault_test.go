@@ -59,7 +59,7 @@ func TestDiskFullWhileLogging(t *testing.T) {
 	full := error(&fs.PathError{Op: "write", Path: "x.wal", Err: syscall.ENOSPC})
 	disk.err.Store(&full)
 	_, err := n.Propose(t.Context(), inventory(2))
-	if !errors.Is(err, ErrDisk) || !errors.Is(err, syscall.ENOSPC) {
+	if !errors.Is(err, ErrDisk) || !errors.Is(err, ErrDiskFull) {
 		t.Fatalf("propose on a full disk: %v", err)
 	}
 	<-n.Down()

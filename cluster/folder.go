@@ -108,14 +108,33 @@ func (f folder) writeError(err error) error {
 // process when they can't.
 func (f folder) checkSpace() error {
 	const wanted = 3 * segmentSize
-	var st unix.Statfs_t
-	if err := unix.Statfs(string(f), &st); err != nil {
+	free, err := f.free()
+	if err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
-	if free := int64(st.Bavail) * st.Bsize; free < wanted {
+	if free < wanted {
 		return fmt.Errorf("%s: %w: %d MiB are free there, %d MiB are needed", f, ErrDiskFull, free>>20, wanted>>20)
 	}
 	return nil
+}
+
+// free returns how many bytes may still be written there.
+func (f folder) free() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(string(f), &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
+
+// diskError explains a failed log write. A log that could not begin its next segment only says that the
+// last one is sealed, so the space is looked at too.
+func (f folder) diskError(err error) error {
+	free, freeErr := f.free()
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || freeErr == nil && free < segmentSize {
+		return fmt.Errorf("%s: %w: %w: %w; nothing acknowledged is lost: free some space and run the command again", f, ErrDisk, ErrDiskFull, err)
+	}
+	return fmt.Errorf("%s: %w: %w; nothing acknowledged is lost", f, ErrDisk, err)
 }
 
 // lock takes the folder for this process alone; the caller closes the file to let go.

@@ -139,7 +139,7 @@ func (n *Node) begin(ctx context.Context) error {
 	if n.opts.wrap != nil {
 		inner = n.opts.wrap(inner)
 	}
-	n.store = &guarded{storage: inner, mark: mark, limit: n.opts.DiskLimit, hung: n.opts.Fatal, fail: n.stop, halted: n.down}
+	n.store = &guarded{storage: inner, dir: n.dir, mark: mark, limit: n.opts.DiskLimit, hung: n.opts.Fatal, fail: n.stop, halted: n.down}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(n.dir.path("raft"), keepSnapshots, logger)
 	if err != nil {
 		return n.dir.writeError(err)

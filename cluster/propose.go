@@ -143,9 +143,13 @@ func (c *clock) read() (now time.Time, stepped bool) {
 	defer c.mu.Unlock()
 	now = c.now()
 	if !c.last.IsZero() {
-		wall, elapsed := now.Round(0).Sub(c.last.Round(0)), now.Sub(c.last)
-		stepped = (wall - elapsed).Abs() > state.MaxClockJump
+		stepped = diverged(now.Round(0).Sub(c.last.Round(0)), now.Sub(c.last))
 	}
 	c.last = now
 	return now, stepped
+}
+
+// diverged tells whether the wall clock went elsewhere than the monotonic one in the same while.
+func diverged(wall, monotonic time.Duration) bool {
+	return (wall - monotonic).Abs() > state.MaxClockJump
 }

@@ -94,6 +94,7 @@ func (m *mark) Close() error { return m.file.Close() }
 // later ones.
 type guarded struct {
 	storage
+	dir   folder
 	mark  *mark
 	limit time.Duration
 	hung  func(error) // a write has taken longer than limit
@@ -147,14 +148,14 @@ func (g *guarded) write(do func() error) error {
 		return failed
 	}
 	watchdog := time.AfterFunc(g.limit, func() {
-		g.hung(fmt.Errorf("%w: a write has been hanging for %s", ErrDisk, g.limit))
+		g.hung(fmt.Errorf("%s: %w: a write has been hanging for %s", g.dir, ErrDisk, g.limit))
 	})
 	err := do()
 	watchdog.Stop()
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("%w: %w", ErrDisk, err)
+	err = g.dir.diskError(err)
 	g.mu.Lock()
 	first := g.failed == nil
 	if first {
