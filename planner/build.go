@@ -23,12 +23,6 @@ func (c *computation) build(in *spec.Instance, q *placement.Request, h *host) (*
 		UserData: in.UserData.HMAC, Stopped: in.State == spec.Stopped,
 		TrashRetention: in.TrashRetention, ShutdownTimeout: in.ShutdownTimeout,
 	}
-	if b.TrashRetention == 0 {
-		b.TrashRetention = spec.DefaultTrashRetention
-	}
-	if b.ShutdownTimeout == 0 {
-		b.ShutdownTimeout = spec.DefaultShutdownTimeout
-	}
 	if strings.HasPrefix(q.Image.Checksum, "sha256:") {
 		b.ImageDigest = q.Image.Checksum
 	}

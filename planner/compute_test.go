@@ -305,6 +305,17 @@ func TestCreateTerminateNoChange(t *testing.T) {
 }
 
 // settleAll makes s real at once, without going through the operations one by one.
+// Zero is what somebody wrote who wants no trash and no waiting; defaults are the language's to add.
+func TestNoRetentionAndNoPatienceAreKept(t *testing.T) {
+	w := newWorld(t, fleetSpec(1))
+	w.approve(fleetSpec(1, inst("web", "small")), Options{})
+	w.run()
+	in, ok := w.st.Instances.Get("instance.web")
+	if !ok || in.TrashRetention != 0 || in.ShutdownTimeout != 0 {
+		t.Errorf("recorded: %+v, want one without retention and shutdown timeout", in)
+	}
+}
+
 func (w *world) settleAll(s *spec.Spec) {
 	w.t.Helper()
 	p := Compute(Propose(w.st, s, Options{}), w.obs, testTime, Options{})
