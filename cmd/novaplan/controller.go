@@ -44,7 +44,7 @@ func newReader(ctx context.Context, p place) (*controller, error) {
 	case errors.Is(err, cluster.ErrNoRecord):
 		st = cluster.NewMemory(p.mode()).State() // what apply would begin with
 	case err != nil:
-		return nil, explainOpen(err, p)
+		return nil, err
 	case st.Mode != p.mode():
 		return nil, fmt.Errorf("%s: %w", p.record(), cluster.ErrMode)
 	}

@@ -66,17 +66,26 @@ func (s *session) close() error {
 }
 
 // reach opens a session that only reads: whoever has the record open is asked, else the record is
-// replayed.
+// replayed. Who just took the record serves it in a moment.
 func reach(ctx context.Context, p place) (*session, error) {
-	if s := dial(ctx, p); s != nil {
-		return s, nil
+	for tries := 1; ; tries++ {
+		if s := dial(ctx, p); s != nil {
+			return s, nil
+		}
+		local, err := newReader(ctx, p)
+		if err == nil {
+			return local.session(), nil
+		}
+		var locked *cluster.LockedError
+		if !errors.As(err, &locked) || tries == reachTries || ctx.Err() != nil {
+			return nil, explainOpen(err, p)
+		}
 	}
-	local, err := newReader(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	return local.session(), nil
 }
+
+// reachTries is how often a record that is locked but not served is looked at; each try waits a while for
+// the lock.
+const reachTries = 4
 
 // take opens a session that may change things: this process has the record to itself.
 func take(ctx context.Context, p place, begin cluster.Options, opts reconcile.Options) (*session, error) {

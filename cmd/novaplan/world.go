@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/novaplan/novaplan/cluster/seal"
 	"github.com/novaplan/novaplan/reconcile"
@@ -83,9 +84,11 @@ func openSimulation(p place, cluster string, writes bool) (*world, error) {
 			return nil, errors.Join(fmt.Errorf("%s: %w", envSimFaults, err), w.Close())
 		}
 	}
+	// Nobody else uploads to simulated hosts: what doesn't grow is rubbish at once.
+	cache := disk.NewCache(disk.CacheOptions{Poll: 10 * time.Millisecond, Stall: 100 * time.Millisecond})
 	return &world{
 		driver: w, close: w.Close,
-		images: reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: disk.Simulated{}, Cache: disk.NewCache(disk.CacheOptions{})}},
+		images: reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: disk.Simulated{}, Cache: cache}},
 	}, nil
 }
 

@@ -26,6 +26,7 @@ func (t *planText) summary() {
 	count(s.Create, Count(s.Create, "instance")+" to create", "")
 	count(s.Migrations(), fmt.Sprintf("%d to migrate%s", s.Migrations(), t.kinds()), "0 to migrate")
 	count(s.Restart, fmt.Sprintf("%d to restart in place", s.Restart), "")
+	count(t.continued(), fmt.Sprintf("%d to continue", t.continued()), "")
 	count(t.changed(), fmt.Sprintf("%d to change", t.changed()), "")
 	count(s.Interrupt, "", "0 to interrupt")
 	count(s.Terminate, fmt.Sprintf("%d to terminate", s.Terminate), "0 to terminate")
@@ -53,6 +54,17 @@ func (t *planText) changed() int {
 		}
 	}
 	return max(n, 0)
+}
+
+// continued counts what was approved before and isn't finished.
+func (t *planText) continued() int {
+	n := 0
+	for i := range t.p.Changes {
+		if t.p.Changes[i].Action == "continue" {
+			n++
+		}
+	}
+	return n
 }
 
 // otherwise is a plan without changes of instances.
