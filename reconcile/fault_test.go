@@ -489,3 +489,35 @@ func TestDoctor(t *testing.T) {
 		}
 	})
 }
+
+// TestHeldBackIsQuiet: what waits behind an operation whose host says nothing is tried now and then, not
+// all the time, and Settle doesn't wait for it.
+func TestHeldBackIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1, true)
+		l.spec.Scheduler.MaxIOOps = 1
+		hang := true
+		l.opts.Trace = func(_ state.Operation, step string, when operation.When) {
+			if hang && step == "start" && when == operation.Before {
+				hang = false
+				l.world.SetCondition("kvm1", sim.Hung)
+			}
+		}
+		l.begin()
+		defer l.kill()
+		l.want(4)
+		l.apply()
+		before := l.rec.State().Index
+		time.Sleep(time.Hour)
+		if n := l.rec.State().Index - before; n > 3600 {
+			t.Errorf("%d entries in an hour of waiting", n)
+		}
+		l.world.SetCondition("kvm1", sim.Up)
+		time.Sleep(time.Minute)
+		l.apply()
+		l.matches()
+		if l.total() != 4 {
+			t.Errorf("%d guests run\n%s", l.total(), l.dump())
+		}
+	})
+}

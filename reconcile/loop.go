@@ -81,9 +81,11 @@ func (l *loop) wakeOn(changes <-chan struct{}) <-chan struct{} {
 
 func (l *loop) scan() {
 	st := l.c.rec.State()
-	l.queue.scan(st)
+	// A refused start changes the record's index too, so only what is really new is worth another try.
+	if l.queue.scan(st) {
+		l.stalled = false
+	}
 	l.scanned, l.lastScan = st.Index, time.Now()
-	l.stalled = false
 }
 
 // startWhatCan begins operations while there are some and room for them.

@@ -46,19 +46,23 @@ func newQueue() *queue {
 	}
 }
 
-// scan takes in what is new in the record, and drops what was withdrawn.
-func (q *queue) scan(st state.State) {
+// scan takes in what is new in the record, and drops what was withdrawn. It reports whether there was
+// any.
+func (q *queue) scan(st state.State) (changed bool) {
 	for id, op := range st.Operations.All() {
 		it := q.items[id]
 		switch {
 		case op.Phase.Final():
 			if it != nil && it.status != running {
 				q.drop(id)
+				changed = true
 			}
 		case it == nil:
 			q.add(st, op)
+			changed = true
 		}
 	}
+	return changed
 }
 
 func (q *queue) add(st state.State, op *state.Operation) {

@@ -1,0 +1,127 @@
+package observe_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
+	"github.com/novaplan/novaplan/reconcile/observe"
+	"github.com/novaplan/novaplan/spec"
+)
+
+const ours, theirs = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+func look(w *sim.World, hosts int) observe.Look {
+	l := observe.Look{
+		Pools: []spec.Pool{{Path: "/srv/b"}, {Path: "/srv/a", Shared: true}, {Path: "/srv/b"}}, Cluster: ours,
+		Open: func(ctx context.Context, h *spec.Host) (hypervisor.Host, error) {
+			return w.Open(ctx, hypervisor.Target{Name: h.Name, URI: h.URI, VCPUs: 8, MemoryMiB: 4096, DiskMiB: 10240})
+		},
+	}
+	for i := range hosts {
+		name := fmt.Sprintf("h%d", i)
+		l.Hosts = append(l.Hosts, &spec.Host{Address: spec.NewAddress("host", name), Name: name, URI: "sim://" + name})
+	}
+	return l
+}
+
+// TestOneSilentHostCostsTheOthersNothing: a hung and a dead host are lines in the result, within the
+// time for a first answer.
+func TestOneSilentHostCostsTheOthersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := sim.New(sim.Options{})
+		l := look(w, 50)
+		w.SetCondition("h7", sim.Hung)
+		w.SetCondition("h9", sim.Down)
+		began := time.Now()
+		seen, err := l.At(t.Context(), began)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > observe.DefaultConnect {
+			t.Errorf("took %s", took)
+		}
+		for address, h := range seen.Hosts {
+			silent := address == "host.h7" || address == "host.h9"
+			if h.Reachable == silent || silent && h.Error == "" {
+				t.Errorf("%s: reachable %v, %q", address, h.Reachable, h.Error)
+			}
+		}
+	})
+}
+
+// TestInventory: what a host has, whose it is, and what others use of it.
+func TestInventory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := sim.New(sim.Options{})
+		l := look(w, 1)
+		behind := w.Behind("h0")
+		for i, cluster := range []string{ours, theirs, ""} {
+			def := hypervisor.Definition{
+				UUID: fmt.Sprintf("33333333-3333-4333-8333-33333333333%d", i), Name: fmt.Sprint("d", i), VirtType: "kvm",
+				VCPUs: 1 + i, MemoryMiB: 100 * int64(1+i), Stamp: hypervisor.Stamp{Cluster: cluster},
+			}
+			if err := behind.DefineDomain(t.Context(), def); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := behind.SetClaim(t.Context(), hypervisor.Claim{Cluster: theirs}); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := l.At(t.Context(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := seen.Hosts["host.h0"]
+		if h.Claimed || h.Inventory.Owner != theirs {
+			t.Errorf("claimed %v by %q", h.Claimed, h.Inventory.Owner)
+		}
+		if want := (state.Usage{VCPUs: 5, MemoryMiB: 500, Instances: 2}); h.Inventory.Foreign != want {
+			t.Errorf("foreign use is %+v, want %+v", h.Inventory.Foreign, want)
+		}
+		paths := []string{}
+		for _, p := range h.Inventory.Pools {
+			paths = append(paths, p.Path)
+		}
+		if diff := cmp.Diff([]string{"/srv/a", "/srv/b"}, paths); diff != "" {
+			t.Error(diff)
+		}
+		if len(h.Domains) != 3 || h.Inventory.VCPUs != 8 || h.Inventory.Capabilities["arch"] != h.Inventory.Arch {
+			t.Errorf("observed %+v", h)
+		}
+	})
+}
+
+// TestChanged: figures that only jitter are no news.
+func TestChanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := sim.New(sim.Options{})
+		l := look(w, 1)
+		first, err := l.At(t.Context(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		recorded := &state.Host{Name: "h0", Inventory: first.Hosts["host.h0"].Inventory}
+		recorded.Inventory.Version = 1
+		recorded.Inventory.Pools[0].AvailableMiB -= 500
+		l.Recorded = func(spec.Address) *state.Inventory { return &recorded.Inventory }
+		again, err := l.At(t.Context(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if observe.Changed(recorded, "h0", again.Hosts["host.h0"]) {
+			t.Error("500 MiB less free space is news")
+		}
+		recorded.Inventory.MemoryMiB++
+		if !observe.Changed(recorded, "h0", again.Hosts["host.h0"]) {
+			t.Error("another amount of memory is no news")
+		}
+	})
+}
