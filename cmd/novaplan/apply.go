@@ -129,7 +129,7 @@ func (c *console) openSaved(ctx context.Context, path string, opts reconcile.Opt
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	p := &planned{spec: s, request: f.Request, plan: f.Plan, place: place{dir: f.Dir, simulate: f.Simulate, command: command}}
+	p := &planned{spec: s, request: f.Request, plan: f.Plan, place: place{dir: f.Dir, fleet: s.Fleet, simulate: f.Simulate, command: command}}
 	if f.Simulate {
 		p.place.rewire(s)
 	}

@@ -10,8 +10,8 @@ import (
 
 // doubleDashes lets long flags be written with one dash, as Terraform's users write them: -out=x
 // becomes --out=x. What stands after -- is left alone, and so is -o, which is a short flag.
-func doubleDashes(root *cobra.Command, args []string) []string {
-	short := shorthands(root)
+func doubleDashes(args []string) []string {
+	short := shorthands()
 	out := make([]string, len(args))
 	for i, a := range args {
 		if a == "--" {
@@ -31,7 +31,7 @@ func doubleDashes(root *cobra.Command, args []string) []string {
 }
 
 // shorthands returns the short flags that take a value written right behind them: -ojson.
-func shorthands(root *cobra.Command) map[string]bool {
+func shorthands() map[string]bool {
 	known := map[string]bool{}
 	for _, format := range []string{"table", "wide", "json", "yaml", "text"} {
 		known["-o"+format] = true

@@ -12,12 +12,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"github.com/novaplan/novaplan/cluster"
 	"github.com/novaplan/novaplan/cluster/api"
 	"github.com/novaplan/novaplan/cluster/api/client"
 	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile"
 )
@@ -42,7 +44,7 @@ func newReader(ctx context.Context, p place) (*controller, error) {
 	st, err := cluster.ReadOnly(ctx, p.record())
 	switch {
 	case errors.Is(err, cluster.ErrNoRecord):
-		st = cluster.NewMemory(p.mode()).State() // what apply would begin with
+		st = p.beginning()
 	case err != nil:
 		return nil, err
 	case st.Mode != p.mode():
@@ -56,6 +58,14 @@ func newReader(ctx context.Context, p place) (*controller, error) {
 	c.closers = append(c.closers, c.Controller.Close, w.close)
 	c.serve(api.Ports{Planner: c.Controller, Inspector: c.Controller, Consoles: c.Controller, ReadOnly: whyReadOnly(p)})
 	return c, nil
+}
+
+// beginning is the record that apply would begin with.
+func (p place) beginning() state.State {
+	st, _ := state.Apply(state.State{}, state.Entry{Index: 1, Term: 1, At: time.Now(), Command: state.Command{
+		Bootstrap: &state.Bootstrap{ClusterID: uuid.NewString(), Fleet: p.fleet, Mode: p.mode(), Level: state.Level},
+	}})
+	return st
 }
 
 // whyReadOnly says why what is planned here could not be applied; empty when it could.

@@ -169,6 +169,9 @@ func (p *planned) ask(ctx context.Context, opts wire.Options, keep bool) error {
 
 // send puts the sealed spec into the request.
 func (p *planned) send(keep bool) error {
+	if err := p.session.sameFleet(p.spec.Fleet); err != nil {
+		return err
+	}
 	if err := sealSecrets(p.spec, p.session.identity.Cluster, keep); err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, c *console) (code int) {
 	ctx, stop := onSignals(ctx)
 	defer stop()
 	root := newRoot(c)
-	root.SetArgs(doubleDashes(root, args))
+	root.SetArgs(doubleDashes(args))
 	err := root.ExecuteContext(ctx)
 	return c.conclude(ctx, err)
 }

@@ -28,6 +28,7 @@ import (
 // place says where the record of a folder is and whether it is about real hosts.
 type place struct {
 	dir      string // of the spec
+	fleet    string // as the spec has it
 	simulate bool
 	command  string               // for others who ask what is running
 	networks []hypervisor.Network // what simulated hosts have
@@ -163,6 +164,18 @@ func listen(p place, handler http.Handler) (*http.Server, error) {
 	return server, nil
 }
 
+// sameFleet refuses a spec of another fleet: a wrong branch, or a copied folder.
+func (s *session) sameFleet(fleet string) error {
+	if fleet == s.identity.Fleet {
+		return nil
+	}
+	return &wire.Error{
+		Code:    api.CodeInvalid,
+		Message: fmt.Sprintf("this spec is of fleet %q, the record here is of fleet %q", fleet, s.identity.Fleet),
+		Detail:  []string{"Is this the right branch, the right folder? A fleet can't be renamed: its name stands on every host."},
+	}
+}
+
 // explainOpen says what to do about a record that can't be opened.
 func explainOpen(err error, p place) error {
 	e := &wire.Error{Code: api.CodeFailed, Message: err.Error()}
@@ -212,7 +225,7 @@ func placeOf(dir string, s *spec.Spec, simulate bool, command string) (place, er
 			Detail:  []string{"To try a spec for real hosts on simulated ones, use -simulate instead of sim:// URIs."},
 		}
 	}
-	return place{dir: dir, simulate: simulate || sim != nil, command: command}, nil
+	return place{dir: dir, fleet: s.Fleet, simulate: simulate || sim != nil, command: command}, nil
 }
 
 // rewire gives every host a simulated URI, and the hosts whatever the spec plugs NICs into.
