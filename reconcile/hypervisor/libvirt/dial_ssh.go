@@ -101,11 +101,13 @@ func (c *processConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the process: politely by closing its input, and at once if it doesn't go.
+// Close ends the process: politely at once, for this process may end next and an ssh that still waits for
+// its host would stay; by force if it doesn't go.
 func (c *processConn) Close() error {
 	c.once.Do(func() {
 		c.in.Close()
 		c.out.Close()
+		_ = c.process.Process.Signal(syscall.SIGTERM) // it may be gone
 		go func() {
 			select {
 			case <-c.exited:
