@@ -7,7 +7,7 @@ COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard "*.go" go.mod go.sum 2>/dev/null))
 
-.PHONY: build demo demo-down test test-fast test-lab check install-lab bench fuzz clean help
+.PHONY: build demo demo-down test test-fast test-lab check install-lab install-tools bench fuzz clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +23,7 @@ demo: build ## the main job on three libvirt hosts of this machine (simulated wi
 demo-down: ## end the demo's hosts and guests, leave the machine as it was
 	@examples/demo down
 
-test: install-lab check ## all tests: checks, race detector, real libvirt hosts
+test: install-lab install-tools check ## all tests: checks, race detector, real libvirt hosts
 	go test -race -timeout 15m ./...
 	$(MAKE) test-lab
 
@@ -44,7 +44,12 @@ check: ## format, vet, staticcheck
 install-lab:
 	@examples/lab/lab install
 
-bench: ## benchmarks of the parts, and the whole process at three sizes
+# The race detector needs a C compiler, the benchmarks GNU time.
+install-tools:
+	@missing=""; command -v gcc >/dev/null || missing="gcc libc6-dev"; [ -x /usr/bin/time ] || missing="$$missing time"; \
+	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; fi
+
+bench: build install-tools ## benchmarks of the parts, and the whole process at three sizes
 	go test -run '^$$' -bench . -benchmem ./spec/... ./planner/... ./cluster/state/...
 	examples/bench
 
