@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/charmbracelet/x/term"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cmd/novaplan/render"
@@ -28,9 +26,7 @@ func (a *applying) reporter() reporter {
 	}
 	l := &lines{w: a.c.Err, names: hostNames(a.p.plan), begun: map[string]bool{}, started: map[string]time.Time{}, paint: a.c.palette(a.c.Err)}
 	if f, ok := a.c.Err.(*os.File); ok && term.IsTerminal(f.Fd()) && a.c.env("TERM") != "dumb" {
-		p := mpb.New(mpb.WithOutput(f), mpb.WithWidth(30), mpb.WithRefreshRate(150*time.Millisecond))
-		l.w = p
-		return &bars{lines: l, progress: p, open: map[string]*mpb.Bar{}}
+		return newBars(l, f)
 	}
 	return l
 }
@@ -81,48 +77,6 @@ func (l *lines) finished(o *wire.Operation, at time.Time) error {
 	}
 	_, err := fmt.Fprintf(l.w, "%s: %s %s%s\n", subject(o, l.names), deed(o, l.names), verdict, took)
 	return err
-}
-
-// bars adds a bar for each transfer: downloads, uploads, migrations.
-type bars struct {
-	*lines
-	progress *mpb.Progress
-	open     map[string]*mpb.Bar
-}
-
-func (b *bars) event(e wire.Event) error {
-	if e.Operation != nil {
-		b.bar(&e)
-	}
-	return b.lines.event(e)
-}
-
-func (b *bars) bar(e *wire.Event) {
-	id := e.Operation.ID
-	bar := b.open[id]
-	if e.Type == wire.EventFinished || e.Total == 0 {
-		if bar != nil {
-			bar.Abort(true)
-			delete(b.open, id)
-		}
-		return
-	}
-	if bar == nil {
-		label := subject(e.Operation, b.names) + ": " + e.Step
-		bar = b.progress.AddBar(e.Total, mpb.BarRemoveOnComplete(),
-			mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
-			mpb.AppendDecorators(decor.Percentage(decor.WCSyncSpace), decor.CountersKibiByte("  % .1f of % .1f"), decor.AverageSpeed(decor.SizeB1024(0), "  % .1f")))
-		b.open[id] = bar
-	}
-	bar.SetTotal(e.Total, false)
-	bar.SetCurrent(e.Done)
-}
-
-func (b *bars) close() {
-	for _, bar := range b.open {
-		bar.Abort(true)
-	}
-	b.progress.Wait()
 }
 
 func hostNames(p *wire.Plan) map[string]string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
 )
 
 func TestMain(m *testing.M) {
@@ -34,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"until":  until,
 			"edit":   edit,
 			"absent": absent,
+			"behind": behind,
 		},
 	})
 }
@@ -80,4 +85,35 @@ func absent(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		return nil
 	}))
+}
+
+// behind does something on a simulated host behind novaplan's back: behind HOST destroy|pause|undefine ADDRESS
+func behind(ts *testscript.TestScript, _ bool, args []string) {
+	w, err := sim.Open(ts.MkAbs(".novaplan/sim/hosts"), sim.Options{})
+	ts.Check(err)
+	defer w.Close()
+	ctx := context.Background()
+	host := w.Behind(args[0])
+	domains, err := host.ListDomains(ctx)
+	ts.Check(err)
+	for _, d := range domains {
+		if d.Stamp != nil && d.Stamp.Address == args[2] {
+			ts.Check(meddle(ctx, host, args[1], d.UUID))
+			return
+		}
+	}
+	ts.Fatalf("%s is not on %s", args[2], args[0])
+}
+
+func meddle(ctx context.Context, host hypervisor.Host, verb, uuid string) error {
+	switch verb {
+	case "pause":
+		return host.PauseDomain(ctx, uuid)
+	case "destroy":
+		return host.DestroyDomain(ctx, uuid)
+	}
+	if err := host.DestroyDomain(ctx, uuid); err != nil {
+		return err
+	}
+	return host.UndefineDomain(ctx, uuid)
 }
