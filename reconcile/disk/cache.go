@@ -135,7 +135,8 @@ func (s slot) check(got Image, file File) error {
 
 // clear waits while somebody uploads, and removes what an upload left that didn't finish, or a marker
 // without its volume. It deletes only what it has just seen to be rubbish: what is absent now may be
-// somebody's work in a moment.
+// somebody's work in a moment. What disks stand on was whole once, and isn't rubbish whatever became of
+// its marker: it gets a new one.
 func (c *Cache) clear(ctx context.Context, s slot) error {
 	found, err := c.await(ctx, s)
 	if err != nil {
@@ -145,6 +146,13 @@ func (c *Cache) clear(ctx context.Context, s slot) error {
 	case whole:
 		return nil
 	case rubbish:
+		used, err := StoodOn(ctx, s.host, s.pool, s.volume)
+		switch {
+		case err != nil:
+			return err
+		case used != "":
+			return s.mark(ctx)
+		}
 		return s.remove(ctx, s.volume)
 	}
 	if _, err := s.host.GetVolume(ctx, s.pool, s.marker); err == nil {

@@ -383,3 +383,30 @@ func TestEnsureVolume(t *testing.T) {
 		wantKind(t, "a call that never arrived", err, hypervisor.ErrUnknown)
 	})
 }
+
+// TestImageInUseIsNotRubbish takes the marker from an image that a disk stands on: the image stays, and is
+// known to be whole again.
+func TestImageInUseIsNotRubbish(t *testing.T) {
+	stage(t, func(t *testing.T, w *sim.World, a, _ hypervisor.Host, uploads *int) {
+		images := simulated()
+		base, err := images.EnsureImage(t.Context(), a, local, debian, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		overlay := hypervisor.VolumeSpec{Name: "np-x-root-0.qcow2", Format: "qcow2", Bytes: base.Bytes, BackingPath: base.Path, BackingFormat: base.Format}
+		if _, err := a.CreateVolume(t.Context(), local, overlay); err != nil {
+			t.Fatal(err)
+		}
+		_, marker := volumeNames(base.Digest, base.Format)
+		if err := a.DeleteVolume(t.Context(), local, marker); err != nil {
+			t.Fatal(err)
+		}
+		again, err := simulated().EnsureImage(t.Context(), a, local, debian, nil)
+		if err != nil || again != base {
+			t.Errorf("the image is %+v, %v; it was %+v", again, err, base)
+		}
+		if *uploads != 1 {
+			t.Errorf("uploaded %d times: the file under a disk was replaced", *uploads)
+		}
+	})
+}

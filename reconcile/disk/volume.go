@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 )
@@ -57,6 +58,22 @@ func EnsureVolume(ctx context.Context, host hypervisor.Host, pool hypervisor.Poo
 		_ = host.DeleteVolume(ctx, pool, want.Name) // the first error counts
 	}
 	return got, err
+}
+
+// StoodOn returns the name of a volume whose backing file is the named one, "" when there is none.
+// Whoever would delete a backing file asks this first: nothing else keeps libvirt from it, and every
+// guest on it would lose its disk.
+func StoodOn(ctx context.Context, host hypervisor.Host, pool hypervisor.Pool, name string) (string, error) {
+	volumes, err := host.ListVolumes(ctx, pool)
+	if err != nil {
+		return "", fmt.Errorf("what stands on %s: %w", name, err)
+	}
+	for _, v := range volumes {
+		if v.BackingPath == path.Join(pool.Path, name) {
+			return v.Name, nil
+		}
+	}
+	return "", nil
 }
 
 func (want Volume) check(got hypervisor.Volume) error {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"path"
 
+	"github.com/novaplan/novaplan/reconcile/disk"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
 )
@@ -88,6 +89,9 @@ func (j *Job) copyVolume(ctx context.Context, name string) error {
 	if err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
 		return err
 	}
+	if err := j.replaceable(ctx, dest, name); err != nil {
+		return err
+	}
 	err = j.freshVolume(ctx, j.op.To, hypervisor.VolumeSpec{
 		Name: name, Format: v.Format, Bytes: v.Bytes, BackingPath: v.BackingPath, BackingFormat: j.backing.BackingFormat,
 	})
@@ -105,6 +109,18 @@ func (j *Job) copyVolume(ctx context.Context, name string) error {
 		return fmt.Errorf("copy of %s on %s differs from %s: sha256 %x, not %x", name, j.hostName(j.op.To), j.hostName(j.op.From), there, sum)
 	}
 	return nil
+}
+
+// replaceable refuses to make a backing file anew that disks of the destination stand on.
+func (j *Job) replaceable(ctx context.Context, dest hypervisor.Host, name string) error {
+	if name != path.Base(j.backing.BackingPath) {
+		return nil
+	}
+	user, err := disk.StoodOn(ctx, dest, j.pool(), name)
+	if err == nil && user != "" {
+		err = fmt.Errorf("%s on %s differs from that on %s, and %s stands on it", name, j.hostName(j.op.To), j.hostName(j.op.From), user)
+	}
+	return err
 }
 
 // digest reads a whole volume and returns its SHA-256 and length in bytes.
