@@ -33,5 +33,5 @@ func (e *LockedError) Error() string {
 
 // damaged adds what a person can do.
 func damaged(dir string, err error) error {
-	return fmt.Errorf("%s: %w; put a backup of that folder back, or remove it and run 'novaplan takeover', which rebuilds the record from the hosts", dir, err)
+	return fmt.Errorf("%s: %w; put a backup of that folder back, or remove raft and version in it and run 'novaplan takeover', which rebuilds the record from the hosts", dir, err)
 }

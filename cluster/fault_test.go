@@ -255,9 +255,42 @@ func TestLostLogIsNoticed(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "raft", "wal")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Open(t.Context(), dir, Options{Create: true})
+	_, err := ReadOnly(t.Context(), dir)
+	if !errors.Is(err, state.ErrCorrupt) || !strings.Contains(err.Error(), "takeover") {
+		t.Errorf("ReadOnly: %v", err)
+	}
+	_, err = Open(t.Context(), dir, Options{Create: true})
 	if !errors.Is(err, state.ErrCorrupt) || !strings.Contains(err.Error(), "takeover") {
 		t.Errorf("Open: %v", err)
+	}
+}
+
+// TestDamagedIndexOfTheLog: what the log's own index is read with panics on most of these.
+func TestDamagedIndexOfTheLog(t *testing.T) {
+	damages := map[string]func([]byte) []byte{
+		"empty":   func([]byte) []byte { return nil },
+		"garbage": func(b []byte) []byte { return bytes.Repeat([]byte("garbage\n"), len(b)/8) },
+		"torn":    func(b []byte) []byte { return b[:len(b)/8] },
+		"zeros":   func(b []byte) []byte { return make([]byte, len(b)) },
+	}
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			dir, _ := written(t, 5)
+			path := filepath.Join(dir, "raft", "wal", "wal-meta.db")
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, damage(data), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ReadOnly(t.Context(), dir); !errors.Is(err, state.ErrCorrupt) || !strings.Contains(err.Error(), "takeover") {
+				t.Errorf("ReadOnly: %v", err)
+			}
+			if _, err := Open(t.Context(), dir, Options{Create: true}); !errors.Is(err, state.ErrCorrupt) || !strings.Contains(err.Error(), "takeover") {
+				t.Errorf("Open: %v", err)
+			}
+		})
 	}
 }
 

@@ -61,6 +61,9 @@ func (f folder) replay(tmp string) (state.State, error) {
 		return state.State{}, err
 	}
 	logger := nullLogger()
+	if _, err := os.Stat(f.wal()); errors.Is(err, fs.ErrNotExist) {
+		return state.State{}, fmt.Errorf("%w: the log is gone", state.ErrCorrupt)
+	}
 	log, mark, err := openWAL(filepath.Join(copied, "wal"), logger)
 	if err != nil {
 		return state.State{}, err

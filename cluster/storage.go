@@ -7,7 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -34,13 +36,9 @@ func openWAL(dir string, logger hclog.Logger) (*wal.WAL, *mark, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	log, err := wal.Open(dir, wal.WithSegmentSize(segmentSize), wal.WithLogger(logger))
+	log, err := openSegments(dir, logger)
 	if err != nil {
-		err = errors.Join(err, m.Close())
-		if errors.Is(err, wal.ErrCorrupt) {
-			err = fmt.Errorf("%w: %v", state.ErrCorrupt, err)
-		}
-		return nil, nil, err
+		return nil, nil, errors.Join(err, m.Close())
 	}
 	last, err := log.LastIndex()
 	if err == nil && last < m.index {
@@ -50,6 +48,23 @@ func openWAL(dir string, logger hclog.Logger) (*wal.WAL, *mark, error) {
 		return nil, nil, errors.Join(err, log.Close(), m.Close())
 	}
 	return log, m, nil
+}
+
+// openSegments opens the log itself. The libraries below it take their files for whole: on damaged ones
+// they panic, or read beyond the end of a mapped file.
+func openSegments(dir string, logger hclog.Logger) (log *wal.WAL, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if v := recover(); v != nil {
+			log, err = nil, fmt.Errorf("%w: the log can't be read: %v", state.ErrCorrupt, v)
+		}
+	}()
+	log, err = wal.Open(dir, wal.WithSegmentSize(segmentSize), wal.WithLogger(logger))
+	var system syscall.Errno
+	if err != nil && !errors.As(err, &system) { // not the disk said it, so what is on it did
+		err = fmt.Errorf("%w: %v", state.ErrCorrupt, err)
+	}
+	return log, err
 }
 
 // mark remembers the last entry that was acknowledged, outside the log: a torn write and a lost
