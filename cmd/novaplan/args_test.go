@@ -60,6 +60,7 @@ func TestEscapesOfTheConsole(t *testing.T) {
 }
 
 func TestNoPanicReachesAUser(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
 	var out strings.Builder
 	c := &console{In: strings.NewReader(""), Out: panics{}, Err: &out}
 	if code := run(t.Context(), []string{"version"}, c); code != exitError || !strings.Contains(out.String(), "this is a bug of novaplan") {
