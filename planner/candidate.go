@@ -9,7 +9,7 @@ import (
 )
 
 // candidate describes a host to placement.
-func (c *computation) candidate(h *host, aggregates []*spec.Aggregate) *placement.Host {
+func (c *computation) candidate(h *host, aggregates []*spec.Aggregate, used map[string]int64) *placement.Host {
 	inv := h.inventory()
 	p := &placement.Host{
 		Address: h.address(), Name: h.name(), Zone: h.zone, Refusal: h.refusal,
@@ -17,8 +17,8 @@ func (c *computation) candidate(h *host, aggregates []*spec.Aggregate) *placemen
 		Bridges: inv.Bridges, Networks: inv.Networks, Aggregates: aggregates,
 		Limits: state.Limits(c.desired, h.address(), inv),
 	}
-	for _, pool := range inv.Pools {
-		p.Pools = append(p.Pools, pool.Path)
+	for i := range inv.Pools {
+		p.Pools = append(p.Pools, c.candidatePool(h, inv.Pools[i].Path, p.Limits.Ratios.Disk, used))
 	}
 	if h.spec != nil {
 		p.Mappings = h.spec.BridgeMappings
@@ -32,6 +32,16 @@ func (c *computation) candidate(h *host, aggregates []*spec.Aggregate) *placemen
 		p.FailedBuilds = h.record.FailedBuilds
 	}
 	return p
+}
+
+// candidatePool describes a pool of a host to placement. used is by state.PoolKey.
+func (c *computation) candidatePool(h *host, path string, ratio float64, used map[string]int64) placement.Pool {
+	pool := state.Pool{Path: path, Shared: c.shared[path]}
+	total := state.PoolMiB(c.desired, h.address(), h.inventory(), pool)
+	return placement.Pool{
+		Path: pool.Dir(), Shared: pool.Shared, TotalMiB: total, AllowedMiB: state.Effective{DiskMiB: total, Ratios: spec.Ratios{Disk: ratio}}.AllowedDiskMiB(),
+		UsedMiB: used[state.PoolKey(h.address(), pool)],
+	}
 }
 
 // capabilities merges what a host reports with what the spec adds or overrides.

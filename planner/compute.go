@@ -41,6 +41,7 @@ type computation struct {
 	hosts  []*host // of the spec, in spec order; then recorded ones that left it, by address
 	hostAt map[spec.Address]*host
 
+	shared map[string]bool  // paths of the pools that hosts share
 	fleet  *placement.Fleet // as it will be when everything decided so far is done
 	policy *placement.Scheduler
 	pick   *placement.Index
@@ -106,7 +107,16 @@ func newComputation(st state.State, obs *Observed, now time.Time, o Options) *co
 		drains:    map[int][]*record{},
 		gone:      map[spec.Address]*job{},
 		plan:      &Plan{Base: st.Revision},
+		shared:    sharedPools(desired.Spec),
 	}
+}
+
+func sharedPools(s *spec.Spec) map[string]bool {
+	shared := map[string]bool{}
+	for i := range s.Pools {
+		shared[s.Pools[i].Path] = s.Pools[i].Shared
+	}
+	return shared
 }
 
 // add appends a job and its line of the plan. A second job of the same line passes a nil change.

@@ -42,10 +42,18 @@ func newWorld(t failer, s *spec.Spec) *world {
 func (w *world) addHost(h *spec.Host) {
 	inv := state.Inventory{
 		UUID: string(h.Address), VCPUs: 8, MemoryMiB: 16384, Arch: "x86_64", VirtTypes: []string{"kvm", "qemu"},
-		Pools: []state.PoolInventory{{Path: "/p", CapacityMiB: 1 << 20, AvailableMiB: 1 << 20}}, Bridges: []string{"br0"},
+		Pools: []state.PoolInventory{{Path: "/p", CapacityMiB: 1 << 30, AvailableMiB: 1 << 30}}, Bridges: []string{"br0"},
 	}
 	w.obs.Hosts[h.Address] = &HostObservation{Reachable: true, LastSeen: testTime, Inventory: inv}
 	w.recordHost(h.Address)
+}
+
+// resize gives the pool of every host another size.
+func (w *world) resize(mib int64) {
+	for a, o := range w.obs.Hosts {
+		o.Inventory.Pools = []state.PoolInventory{{Path: "/p", CapacityMiB: mib}}
+		w.recordHost(a)
+	}
 }
 
 func (w *world) recordHost(a spec.Address) {

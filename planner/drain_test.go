@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -196,5 +197,52 @@ func TestAFailedMoveTriesAnotherHost(t *testing.T) {
 			t.Fatal(r)
 		}
 		w.must(state.Command{Finish: &state.Finish{Operation: p.Operations[0].ID, Epoch: 1, Error: "no login"}})
+	}
+}
+
+func TestSharedPoolIsCountedOnce(t *testing.T) {
+	s := fleetSpec(3, many("web", "small", 6)...)
+	w := newWorld(t, s)
+	w.resize(4096)
+	p := w.approve(s, Options{})
+	if p.Summary.Create != 4 || len(p.Unplaced) != 2 {
+		t.Fatalf("%+v", p.Summary)
+	}
+	if want := "disk: wants 1024 MiB, 0 of 4096 left at ratio 1 in shared pool /p"; p.Unplaced[0].Placement.Nearest.Message != want {
+		t.Errorf("%q, want %q", p.Unplaced[0].Placement.Nearest.Message, want)
+	}
+	w.run()
+	if p := w.approve(drain(s, "h1", spec.ModeDrain), Options{}); p.Summary.Live == 0 {
+		t.Errorf("a move takes nothing of a full pool: %+v", p.Errors)
+	}
+	w.run()
+	p = w.approve(edit(s, func(s *spec.Spec) { s.Instances = append(s.Instances[1:4:4], inst("late", "small")) }), Options{})
+	gone := p.Operations[0]
+	if gone.Action != state.Terminate || p.Summary.Create != 1 || !slices.Contains(p.Operations[1].After, gone.ID) {
+		t.Errorf("on whatever host room is made, what needs it comes after: %+v", p.Operations)
+	}
+	w.run()
+}
+
+func TestEachPoolHasItsOwnSpace(t *testing.T) {
+	s := fleetSpec(1, inst("a", "small"), inst("b", "small"))
+	s.Pools = append(s.Pools, spec.Pool{Address: "pool.q", Name: "q", Type: spec.PoolDir, Path: "/q"})
+	s.Instances[0].Pool, s.Instances[1].Pool = "pool.p", "pool.q"
+	w := newWorld(t, s)
+	w.obs.Hosts["host.h1"].Inventory.Pools = []state.PoolInventory{{Path: "/p", CapacityMiB: 4096}, {Path: "/q", CapacityMiB: 1023}}
+	w.recordHost("host.h1")
+	p := w.plan(s, Options{})
+	if len(p.Unplaced) != 1 || p.Unplaced[0].Placement.Nearest.Message != "disk: wants 1024 MiB, pool /q has 1023 in all" {
+		t.Errorf("%+v", p.Unplaced)
+	}
+}
+
+func TestTargetBringsTheOnlyPool(t *testing.T) {
+	s := fleetSpec(1, inst("a", "small"), inst("b", "small"))
+	w := newWorld(t, s)
+	w.approve(s, Options{Target: []spec.Address{"instance.a"}})
+	w.run()
+	if in, _ := w.st.Instances.Get("instance.a"); in.Pool.Path != "/p" {
+		t.Errorf("%+v", in.Pool)
 	}
 }

@@ -88,9 +88,11 @@ func NextHost(st state.State, obs *Observed, now time.Time, op *state.Operation)
 		q.Tried = append(q.Tried, op.From)
 	}
 	// The operation itself takes room in this picture, wherever it is running now.
-	o := placement.Occupant{Instance: op.Instance, Group: want.Group, Size: op.Size}
-	if to := c.ordinal(op.To); to >= 0 && c.fleet.On(op.Instance, to) {
-		c.fleet.Remove(to, o)
+	o := placement.Occupant{Instance: op.Instance, Group: want.Group, Size: op.Size, Pool: q.Pool}
+	for _, at := range []int{c.ordinal(op.To), c.ordinal(op.From)} {
+		if at >= 0 && c.fleet.On(op.Instance, at) {
+			c.fleet.Remove(at, o)
+		}
 	}
 	p := c.policy.Rank(c.fleet, q, false)
 	return p.Host, p

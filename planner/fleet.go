@@ -23,11 +23,11 @@ func (c *computation) newFleet() *placement.Fleet {
 			aggregates[h] = append(aggregates[h], a)
 		}
 	}
-	used := state.UsageOf(c.st)
+	used, space := state.UsageOf(c.st), state.PoolUsageOf(c.st)
 	hosts := make([]*placement.Host, len(c.hosts))
 	taken := make([]state.Usage, len(c.hosts))
 	for i, h := range c.hosts {
-		hosts[i] = c.candidate(h, aggregates[h.address()])
+		hosts[i] = c.candidate(h, aggregates[h.address()], space)
 		taken[i] = used[h.address()].Plus(h.inventory().Foreign)
 	}
 	f := placement.NewFleet(hosts, taken)
@@ -49,11 +49,21 @@ func (c *computation) newFleet() *placement.Fleet {
 
 // occupant is what a recorded instance takes of a host. Its group is the one wanted now.
 func (c *computation) occupant(in *state.Instance) placement.Occupant {
-	o := placement.Occupant{Instance: in.Address, Size: in.Size}
+	o := placement.Occupant{Instance: in.Address, Size: in.Size, Pool: in.Pool}
 	if want := c.index.Instances[in.Address]; want != nil {
 		o.Group = want.Group
 	}
 	return o
+}
+
+// hasSpace reports whether the pool of the occupant's disks takes them now. In a shared pool an instance that
+// moves takes no more than it has.
+func (c *computation) hasSpace(f *placement.Fleet, at int, o placement.Occupant) bool {
+	p := f.Hosts[at].Pool(o.Pool)
+	if p.Shared && len(f.Places(o.Instance)) > 0 {
+		return true
+	}
+	return f.Hosts[at].Limits.FitsPool(o.Size, o.Pool, p.TotalMiB, p.Used()) == nil
 }
 
 // fits reports whether the host takes the occupant now, by room and by group.
@@ -61,6 +71,9 @@ func (c *computation) fits(f *placement.Fleet, at int, j *job) bool {
 	occ := j.occupant
 	h := f.Hosts[at]
 	if lack := h.Limits.Fits(occ.Size, h.Used()); lack != nil && (lack.Filter != "num_instances" || c.policy.Uses(lack.Filter)) {
+		return false
+	}
+	if !c.hasSpace(f, at, occ) {
 		return false
 	}
 	g := c.index.Groups[occ.Group]

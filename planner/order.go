@@ -23,7 +23,8 @@ func (c *computation) order() {
 	if slices.ContainsFunc(c.jobs, func(j *job) bool { return j.from >= 0 }) {
 		o.findTight()
 	}
-	if len(o.tight) > 0 {
+	o.findFull()
+	if len(o.tight) > 0 || len(o.full) > 0 {
 		o.carryOut()
 	}
 	c.sortJobs()
@@ -66,6 +67,7 @@ type ordering struct {
 	*computation
 	now   *placement.Fleet
 	tight map[int]*tightHost
+	full  map[string]*fullPool // shared pools by path
 	done  map[*job]bool
 	// moved are the moves and terminations carried out, by affinity group: what joins the group comes
 	// after them.
@@ -169,6 +171,7 @@ func (o *ordering) step(j *job) bool {
 			return false
 		}
 		o.wait(j, at)
+		o.waitForSpace(j, at)
 		if o.affine(j) {
 			for _, m := range o.moved[j.occupant.Group] {
 				o.comeAfter(j, m)
@@ -181,6 +184,9 @@ func (o *ordering) step(j *job) bool {
 		o.moved[j.occupant.Group] = append(o.moved[j.occupant.Group], j)
 		if t := o.tight[j.from]; t != nil {
 			t.left = append(t.left, j)
+		}
+		if p := o.full[j.occupant.Pool.Dir()]; p != nil && j.op.Action == state.Terminate {
+			p.left = append(p.left, j)
 		}
 	}
 	o.done[j] = true

@@ -84,7 +84,7 @@ func (c *computation) placeOne(in *spec.Instance) {
 // create adds the operations of a new instance: the create, and a pause or suspend when it is wanted so.
 func (c *computation) create(in *spec.Instance, b *state.Instance, h *host, after []*job, explained *placement.Placement) {
 	reason := state.Reason{Code: ReasonNew, Message: "new in the spec" + at(in.Source)}
-	o := placement.Occupant{Instance: in.Address, Group: in.Group, Size: b.Size}
+	o := placement.Occupant{Instance: in.Address, Group: in.Group, Size: b.Size, Pool: b.Pool}
 	if h.claim != nil {
 		after = append(after, h.claim)
 	}

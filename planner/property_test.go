@@ -20,6 +20,7 @@ func TestPlansAreSafeAndConverge(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := randomFleet(r)
 		w := newWorld(r, s)
+		w.resize(rapid.SampledFrom([]int64{1 << 20, 12 << 10, 6 << 10}).Draw(r, "pool"))
 		for round := range rapid.IntRange(1, 5).Draw(r, "rounds") {
 			s = mutate(r, s, round)
 			o := Options{AllowPartial: rapid.Bool().Draw(r, "partial")}
@@ -48,6 +49,7 @@ func TestReplanningInTheMiddleConverges(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		s := randomFleet(r)
 		w := newWorld(r, s)
+		w.resize(rapid.SampledFrom([]int64{1 << 20, 12 << 10, 6 << 10}).Draw(r, "pool"))
 		for round := range rapid.IntRange(1, 5).Draw(r, "rounds") {
 			s = mutate(r, s, round)
 			checkDeterminism(r, w, s, Options{})
@@ -93,6 +95,7 @@ func checkOneAtATime(r *rapid.T, w *world, p *Plan) {
 func randomFleet(r *rapid.T) *spec.Spec {
 	s := fleetSpec(rapid.IntRange(2, 5).Draw(r, "hosts"))
 	s.Flavors = append(s.Flavors, spec.Flavor{Address: "flavor.mid", Name: "mid", VCPUs: 2, RAM: 6144, Disk: 2048})
+	s.Pools[0].Shared = rapid.Bool().Draw(r, "shared")
 	for i := range s.Hosts {
 		s.Hosts[i].Zone = rapid.SampledFrom([]spec.Address{"zone.az1", "zone.az2"}).Draw(r, "zone")
 	}
@@ -210,7 +213,7 @@ func (w *world) checkSafe(r *rapid.T) {
 	for a, used := range state.UsageOf(w.st) {
 		h, _ := w.st.Hosts.Get(string(a))
 		limits := state.Limits(w.st.Desired, a, &h.Inventory)
-		if used.MemoryMiB > limits.AllowedMemoryMiB() || int64(used.VCPUs) > limits.AllowedVCPUs() || used.DiskMiB > limits.AllowedDiskMiB() {
+		if used.MemoryMiB > limits.AllowedMemoryMiB() || int64(used.VCPUs) > limits.AllowedVCPUs() {
 			r.Fatalf("%s is overcommitted: %+v of %+v", a, used, limits)
 		}
 		seen := map[string]bool{}
@@ -219,6 +222,13 @@ func (w *world) checkSafe(r *rapid.T) {
 				r.Fatalf("%s has %s twice", a, d.UUID)
 			}
 			seen[d.UUID] = true
+		}
+	}
+	for key, used := range state.PoolUsageOf(w.st) {
+		for _, h := range w.obs.Hosts {
+			if most := h.Inventory.Pools[0].CapacityMiB; used > most {
+				r.Fatalf("pool %q is overcommitted: %d of %d MiB", key, used, most)
+			}
 		}
 	}
 }

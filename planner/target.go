@@ -61,7 +61,9 @@ func TargetSpec(base, proposed *spec.Spec, target, exclude []spec.Address) *spec
 	s.Zones = merge(base.Zones, proposed.Zones, func(b *spec.Zone) spec.Address { return b.Address }, with)
 	s.Hosts = merge(base.Hosts, proposed.Hosts, func(b *spec.Host) spec.Address { return b.Address }, with)
 	s.Aggregates = merge(base.Aggregates, proposed.Aggregates, func(b *spec.Aggregate) spec.Address { return b.Address }, with)
-	s.Pools = merge(base.Pools, proposed.Pools, func(b *spec.Pool) spec.Address { return b.Address }, with)
+	// An instance that names no pool has the only one.
+	withPool := func(a spec.Address) bool { return with(a) || len(base.Pools) == 0 }
+	s.Pools = merge(base.Pools, proposed.Pools, func(b *spec.Pool) spec.Address { return b.Address }, withPool)
 	s.Flavors = merge(base.Flavors, proposed.Flavors, func(b *spec.Flavor) spec.Address { return b.Address }, with)
 	s.Images = merge(base.Images, proposed.Images, func(b *spec.Image) spec.Address { return b.Address }, with)
 	s.Networks = merge(base.Networks, proposed.Networks, func(b *spec.Network) spec.Address { return b.Address }, with)

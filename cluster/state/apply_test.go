@@ -68,7 +68,7 @@ func (m *machine) inventory(host spec.Address, vcpus int, memory, disk int64) {
 	m.t.Helper()
 	m.must(Command{SetInventory: &SetInventory{Host: host, Name: host.Short(), Claimed: true, Inventory: Inventory{
 		UUID: string(host), VCPUs: vcpus, MemoryMiB: memory, Arch: "x86_64", Owner: testCluster,
-		Pools: []PoolInventory{{Path: "/p", CapacityMiB: disk, AvailableMiB: disk}},
+		Pools: []PoolInventory{{Path: "/shared", CapacityMiB: 3 * 1024}, {Path: DefaultPool, CapacityMiB: disk, AvailableMiB: disk}},
 	}}})
 }
 

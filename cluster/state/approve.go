@@ -176,7 +176,7 @@ func (t *transition) complete(op *Operation, c *Approve) *Refusal {
 		if !ok {
 			return refuse(Invalid, "operation %s: %s is not in the record", op.ID, op.Instance)
 		}
-		op.Size, op.From = in.Size, cmp.Or(op.From, in.Host)
+		op.Size, op.Pool, op.From = in.Size, in.Pool, cmp.Or(op.From, in.Host)
 		if op.To == "" || op.To == op.From {
 			return refuse(Invalid, "operation %s: %s can't migrate from %q to %q", op.ID, op.Instance, op.From, op.To)
 		}

@@ -11,6 +11,7 @@ type derived struct {
 	busy      Map[string]   // instance or host of a running or revoking operation: its id
 	waiting   Map[struct{}] // what it comes after, pending operation
 	addresses Map[int]      // network, ip, instance: held so many times (record, pending create)
+	space     Map[int64]    // pool: MiB taken, see PoolKey
 }
 
 const keySep = "\x00"
@@ -30,6 +31,13 @@ func (st State) Reindex() State {
 	return t.State
 }
 
+// PoolUsed returns how many MiB of a host's pool, or of a shared pool by whatever host, are taken by our
+// instances and by migrations on their way.
+func (st State) PoolUsed(host spec.Address, pool Pool) int64 {
+	used, _ := st.index.space.Get(PoolKey(host, pool))
+	return used
+}
+
 // bulk gathers what indexing everything would otherwise put in one by one.
 type bulk struct {
 	used      map[spec.Address]Usage
@@ -45,6 +53,11 @@ func (b *bulk) settle(t *transition) {
 	})
 	t.index.addresses = t.index.addresses.Edit(func(put func(string, int), _ func(string)) {
 		for key, n := range b.addresses {
+			put(key, n)
+		}
+	})
+	t.index.space = t.index.space.Edit(func(put func(string, int64), _ func(string)) {
+		for key, n := range PoolUsageOf(t.State) {
 			put(key, n)
 		}
 	})
@@ -111,6 +124,7 @@ func (st State) Running() []*Operation {
 
 func (t *transition) indexInstance(in *Instance, sign int) {
 	t.use(in.Host, in.Size.Usage(), sign)
+	t.take(in.Host, in.Pool, in.Size, sign)
 	t.mark(in.Host, in.Address, sign)
 	t.holdAddresses(in.Address, in.NICs, sign)
 }
@@ -131,6 +145,9 @@ func (t *transition) indexOperation(op *Operation, sign int) {
 		t.index.busy = t.index.busy.put(string(op.Subject()), op.ID, sign > 0)
 		if op.Action == Migrate {
 			t.mark(op.To, op.Instance, sign)
+			if !op.Pool.Shared {
+				t.take(op.To, op.Pool, op.Size, sign)
+			}
 		}
 	}
 }
@@ -185,6 +202,18 @@ func (t *transition) use(host spec.Address, u Usage, sign int) {
 		h.Used = h.Used.Minus(u)
 	}
 	t.Hosts = t.Hosts.With(string(host), h)
+}
+
+// take adds a size to what is used of a pool, or takes it away.
+func (t *transition) take(host spec.Address, pool Pool, s Size, sign int) {
+	n := s.TotalDiskMiB()
+	if n == 0 || t.bulk != nil {
+		return
+	}
+	key := PoolKey(host, pool)
+	was, _ := t.index.space.Get(key)
+	was += int64(sign) * n
+	t.index.space = t.index.space.put(key, was, was != 0)
 }
 
 // hostCopy returns the record of a host to change and put back, a new one when there is none.

@@ -47,7 +47,6 @@ func TestFits(t *testing.T) {
 		{"by the ratio", Size{MemoryMiB: 2048}, Usage{MemoryMiB: 4096}, ""},
 		{"over the ratio", Size{MemoryMiB: 4096}, Usage{MemoryMiB: 4096}, "ram: wants 4096 MiB, 2048 of 6144 left at ratio 1.5"},
 		{"over the host", Size{MemoryMiB: 5000}, Usage{}, "ram: wants 5000 MiB, the host has 4096"},
-		{"swap counts", Size{DiskMiB: 999, SwapMiB: 2}, Usage{}, "disk: wants 1001 MiB, the host has 1000"},
 		{"cores", Size{VCPUs: 2}, Usage{VCPUs: 7}, "core: wants 2 vCPUs, 1 of 8 left at ratio 2"},
 		{"instances", Size{}, Usage{Instances: 3}, "num_instances: has 3 instances, the most it may have"},
 	} {
@@ -62,6 +61,45 @@ func TestFits(t *testing.T) {
 	e.VCPUs = 0
 	if s := e.Fits(Size{VCPUs: 9}, Usage{}); s != nil {
 		t.Errorf("a host that reports no cores: %v", s)
+	}
+}
+
+func TestSpaceIsThePools(t *testing.T) {
+	s := fleet(3, 0)
+	s.Hosts[1].Capacity = &spec.Capacity{Disk: 400}
+	s.Hosts[2].ReservedDisk = 100
+	d := NewDesired(s)
+	inv := &Inventory{Pools: []PoolInventory{{Path: "/a", CapacityMiB: 600}, {Path: "/s", CapacityMiB: 1000}, {Path: DefaultPool, CapacityMiB: 50}}}
+	for _, tc := range []struct {
+		host spec.Address
+		pool Pool
+		want int64
+	}{
+		{h0, Pool{Path: "/a"}, 600}, {h0, Pool{}, 50}, {h0, Pool{Path: "/missing"}, 0},
+		{h1, Pool{Path: "/a"}, 400}, {h1, Pool{Path: "/s", Shared: true}, 1000}, {h1, Pool{Path: "/missing"}, 0},
+		{h2, Pool{Path: "/a"}, 500}, {h2, Pool{Path: "/s", Shared: true}, 1000}, {h2, Pool{}, 0},
+	} {
+		if got := PoolMiB(d, tc.host, inv, tc.pool); got != tc.want {
+			t.Errorf("%s of %s: %d MiB, want %d", tc.pool.Path, tc.host, got, tc.want)
+		}
+	}
+	e := Effective{Ratios: spec.Ratios{Disk: 1.5}}
+	for _, tc := range []struct {
+		want        Size
+		total, used int64
+		says        string
+	}{
+		{Size{DiskMiB: 900, EphemeralMiB: 50, SwapMiB: 50}, 1000, 500, ""},
+		{Size{DiskMiB: 900, EphemeralMiB: 50, SwapMiB: 51}, 1000, 0, "disk: wants 1001 MiB, pool /s has 1000"},
+		{Size{DiskMiB: 600}, 1000, 1000, "disk: wants 600 MiB, 500 of 1500 left at ratio 1.5 in pool /s"},
+	} {
+		got := ""
+		if s := e.FitsPool(tc.want, Pool{Path: "/s"}, tc.total, tc.used); s != nil {
+			got = s.Error()
+		}
+		if got != tc.says {
+			t.Errorf("%+v: %q, want %q", tc.want, got, tc.says)
+		}
 	}
 }
 

@@ -76,8 +76,9 @@ type Operation struct {
 
 	// Of a create: the record it makes. Of others: nil.
 	Build *Instance `json:"build,omitempty"`
-	// Of a create or migrate: what it takes at To.
+	// Of a create or migrate: what it takes at To, and of a migrate the pool that its disks are in.
 	Size Size `json:"size,omitzero"`
+	Pool Pool `json:"pool,omitzero"`
 
 	Phase    Phase          `json:"phase"`
 	Epoch    uint64         `json:"epoch,omitempty"` // raft term that claimed it

@@ -116,6 +116,9 @@ func randomOperations(r *rapid.T, m *machine) []Operation {
 		switch rapid.SampledFrom(actions).Draw(r, "action") {
 		case Create:
 			op = withIP(creates(id, in, randomHost(r)), fmt.Sprintf("10.0.0.%d", rapid.IntRange(1, 8).Draw(r, "ip")))
+			if rapid.Bool().Draw(r, "shared") {
+				op.Build.Pool = Pool{Path: "/shared", Shared: true}
+			}
 		case Migrate:
 			op = migrates(id, in, "", randomHost(r))
 		case Terminate:
@@ -157,6 +160,11 @@ func checkPromises(r *rapid.T, st, before State, refused *Refusal) {
 	if diff := cmp.Diff(indexOf(fresh), indexOf(st)); diff != "" {
 		r.Fatalf("lookups (-fresh +kept):\n%s", diff)
 	}
+	for key, used := range PoolUsageOf(st) {
+		if limit, ok := map[string]int64{keySep + "/shared": 3 * 1024}[key]; ok && used > limit {
+			r.Fatalf("%d MiB used of the shared pool's %d", used, limit)
+		}
+	}
 	checkGroups(r, st)
 	checkRunning(r, st)
 }
@@ -175,6 +183,9 @@ func indexOf(st State) []string {
 	}
 	for k, v := range st.index.addresses.All() {
 		all = append(all, fmt.Sprint("address ", k, v))
+	}
+	for k, v := range st.index.space.All() {
+		all = append(all, fmt.Sprint("space ", k, v))
 	}
 	return all
 }

@@ -239,7 +239,7 @@ func populated(b testing.TB, n int) State {
 		st.Chunks = st.Chunks.With(c.Digest, &c)
 	}
 	for i := range s.Hosts {
-		st.Hosts = st.Hosts.With(string(s.Hosts[i].Address), &Host{Address: s.Hosts[i].Address, Inventory: Inventory{Version: 1, VCPUs: 64, MemoryMiB: 1 << 18, Pools: []PoolInventory{{Path: "/p", CapacityMiB: 1 << 24}}}})
+		st.Hosts = st.Hosts.With(string(s.Hosts[i].Address), &Host{Address: s.Hosts[i].Address, Inventory: Inventory{Version: 1, VCPUs: 64, MemoryMiB: 1 << 18, Pools: []PoolInventory{{Path: DefaultPool, CapacityMiB: 1 << 24}}}})
 	}
 	for i := range s.Instances {
 		a := s.Instances[i].Address

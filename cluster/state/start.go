@@ -136,10 +136,30 @@ func (t *transition) roomFor(op *Operation, to spec.Address) *Refusal {
 	if s := limits.Fits(op.Size, h.Used.Plus(h.Inventory.Foreign)); s != nil && t.checked(s.Filter) {
 		return refuse(NoCapacity, "%s: %s", to, s.Error())
 	}
+	if r := t.spaceFor(op, to, limits); r != nil {
+		return r
+	}
 	if h.Used.IOOps >= limits.MaxIOOps {
 		return refuse(LimitReached, "%s has %d builds and migrations under way", to, h.Used.IOOps)
 	}
 	return t.groupAllows(op.Instance, to)
+}
+
+// spaceFor checks the pool that the disks are to be in. In a shared pool neither a move nor another try of a
+// create takes more than it has.
+func (t *transition) spaceFor(op *Operation, to spec.Address, limits Effective) *Refusal {
+	pool := op.Pool
+	if op.Build != nil {
+		pool = op.Build.Pool
+	}
+	if pool.Shared && (op.Action == Migrate || op.Phase != Pending) {
+		return nil
+	}
+	h, _ := t.Hosts.Get(string(to))
+	if s := limits.FitsPool(op.Size, pool, PoolMiB(t.Desired, to, &h.Inventory, pool), t.PoolUsed(to, pool)); s != nil {
+		return refuse(NoCapacity, "%s: %s", to, s.Error())
+	}
+	return nil
 }
 
 // checked tells whether the spec's scheduler wants this resource looked at. Memory, disk and cores

@@ -221,3 +221,45 @@ func TestFrozenIsLeftAlone(t *testing.T) {
 	m.must(Command{Freeze: &Freeze{Instance: web0, Thaw: true}})
 	m.must(start("2"))
 }
+
+func TestSharedPoolIsCountedOnce(t *testing.T) {
+	shared := func(op Operation) Operation {
+		op.Build.Pool = Pool{Path: "/shared", Shared: true} // 3 GiB for all hosts together
+		return op
+	}
+	m := ready(t, fleet(3, 4))
+	m.approve(nil, shared(creates("1", web0, h0)), shared(creates("2", web1, h1)), shared(creates("3", web2, h2)),
+		shared(creates("4", "instance.web[3]", h2)))
+	m.run("1")
+	m.run("2")
+	m.must(start("3"))
+	m.refused(NoCapacity, start("4"))
+	m.must(Command{Retarget: &Retarget{Operation: "3", Epoch: 1, To: h0, Error: "it counts once on its second host too"}})
+	m.must(finish("3", ""))
+	m.approve(nil, migrates("5", web0, h0, h1))
+	m.must(start("5"))
+	if used := m.st.PoolUsed(h2, Pool{Path: "/shared", Shared: true}); used != 3*1024 {
+		t.Errorf("%d MiB of the shared pool are used while one moves", used)
+	}
+	m.must(finish("5", ""))
+	m.approve(nil, acts("6", Terminate, web1))
+	m.run("6")
+	m.must(start("4"))
+}
+
+func TestEachPoolHasItsOwnSpace(t *testing.T) {
+	m := ready(t, fleet(2, 2))
+	large := creates("1", web0, h0)
+	large.Size.DiskMiB, large.Build.Pool = 4*1024, Pool{Path: "/shared"}
+	m.approve(nil, large)
+	m.refused(NoCapacity, start("1")) // the sum of both pools would do
+	large.ID, large.Build.Pool = "2", Pool{}
+	m.approve(nil, large)
+	m.must(start("2"))
+	m.must(finish("2", ""))
+	m.approve(nil, migrates("3", web0, h0, h1))
+	m.must(start("3"))
+	if a, b := m.st.PoolUsed(h0, Pool{}), m.st.PoolUsed(h1, Pool{}); a != 4*1024 || b != 4*1024 {
+		t.Errorf("a move that copies disks takes %d and %d MiB at its ends", a, b)
+	}
+}

@@ -172,6 +172,17 @@ type Pool struct {
 	Shared bool   `json:"shared,omitempty"`
 }
 
+// DefaultPool is where disks are when the spec names no pool: libvirt's own directory, local to each host.
+const DefaultPool = "/var/lib/libvirt/images"
+
+// Dir is the pool's directory.
+func (p Pool) Dir() string {
+	if p.Path == "" {
+		return DefaultPool
+	}
+	return p.Path
+}
+
 // Disk is one disk file of an instance. Paths are recorded, never derived.
 type Disk struct {
 	Role   string `json:"role"` // root, ephemeral, swap, config

@@ -44,6 +44,30 @@ func UsageOf(st State) map[spec.Address]Usage {
 	return used
 }
 
+// PoolKey names the space of a pool: a shared one is the same on every host.
+func PoolKey(host spec.Address, pool Pool) string {
+	if pool.Shared {
+		return keySep + pool.Dir()
+	}
+	return string(host) + keySep + pool.Dir()
+}
+
+// PoolUsageOf computes from scratch how many MiB are taken of each pool, by PoolKey: by every instance,
+// and at the destination of each migration under way that copies local disks. State.PoolUsed is the same,
+// kept up by Apply.
+func PoolUsageOf(st State) map[string]int64 {
+	used := map[string]int64{}
+	for _, in := range st.Instances.All() {
+		used[PoolKey(in.Host, in.Pool)] += in.Size.TotalDiskMiB()
+	}
+	for _, op := range st.Operations.All() {
+		if op.Action == Migrate && (op.Phase == RunningOp || op.Phase == Revoking) && !op.Pool.Shared {
+			used[PoolKey(op.To, op.Pool)] += op.Size.TotalDiskMiB()
+		}
+	}
+	return used
+}
+
 // inFlight is what a running operation takes of hosts beyond the instance where it is recorded.
 func inFlight(op *Operation) map[spec.Address]Usage {
 	if op.Phase != RunningOp && op.Phase != Revoking {
@@ -63,6 +87,7 @@ func inFlight(op *Operation) map[spec.Address]Usage {
 // Shortfall is the first resource that a host lacks for a size, in Nova's filter order.
 type Shortfall struct {
 	Filter string // ram, disk, core, num_instances
+	Pool   string // of disk: the directory
 	Wants  int64
 	Left   int64 // of Total*Ratio; may be negative
 	Total  int64 // physical, after reserved
@@ -71,28 +96,29 @@ type Shortfall struct {
 
 // Error says it with figures: "ram: wants 4096 MiB, 2048 of 6144 left at ratio 1.5".
 func (s *Shortfall) Error() string {
-	unit := " MiB"
-	if s.Filter == "core" {
+	unit, has, of := " MiB", "the host", ""
+	switch s.Filter {
+	case "core":
 		unit = " vCPUs"
+	case "disk":
+		has, of = "pool "+s.Pool, " in pool "+s.Pool
 	}
 	switch {
 	case s.Filter == "num_instances":
 		return fmt.Sprintf("num_instances: has %d instances, the most it may have", s.Total-s.Left)
 	case s.Wants > s.Total:
-		return fmt.Sprintf("%s: wants %d%s, the host has %d", s.Filter, s.Wants, unit, s.Total)
+		return fmt.Sprintf("%s: wants %d%s, %s has %d", s.Filter, s.Wants, unit, has, s.Total)
 	}
-	return fmt.Sprintf("%s: wants %d%s, %d of %d left at ratio %g", s.Filter, s.Wants, unit,
-		s.Left, allowed(s.Total, s.Ratio), s.Ratio)
+	return fmt.Sprintf("%s: wants %d%s, %d of %d left at ratio %g%s", s.Filter, s.Wants, unit,
+		s.Left, allowed(s.Total, s.Ratio), s.Ratio, of)
 }
 
-// Fits checks Nova's ram, disk and core filters and the number of instances: a size must not exceed
-// the physical total, and total*ratio - used must be enough. used includes foreign domains. It
-// returns nil when the size fits. A host that reports no cores passes the core check, as in Nova.
+// Fits checks Nova's ram and core filters and the number of instances: a size must not exceed the
+// physical total, and total*ratio - used must be enough. used includes foreign domains. It returns nil
+// when the size fits. A host that reports no cores passes the core check, as in Nova. Space is a pool's:
+// see FitsPool.
 func (e Effective) Fits(want Size, used Usage) *Shortfall {
 	if s := lacks("ram", want.MemoryMiB, e.MemoryMiB, used.MemoryMiB, e.Ratios.RAM); s != nil {
-		return s
-	}
-	if s := lacks("disk", want.TotalDiskMiB(), e.DiskMiB, used.DiskMiB, e.Ratios.Disk); s != nil {
 		return s
 	}
 	if e.VCPUs > 0 {
@@ -104,6 +130,16 @@ func (e Effective) Fits(want Size, used Usage) *Shortfall {
 		return &Shortfall{Filter: "num_instances", Wants: 1, Left: int64(e.MaxInstances - used.Instances), Total: int64(e.MaxInstances), Ratio: 1}
 	}
 	return nil
+}
+
+// FitsPool checks Nova's disk filter against the pool that the disks are to be in: total as PoolMiB gives it,
+// used as State.PoolUsed does. It returns nil when the size fits.
+func (e Effective) FitsPool(want Size, pool Pool, total, used int64) *Shortfall {
+	s := lacks("disk", want.TotalDiskMiB(), total, used, e.Ratios.Disk)
+	if s != nil {
+		s.Pool = pool.Dir()
+	}
+	return s
 }
 
 func lacks(filter string, wants, total, used int64, ratio float64) *Shortfall {

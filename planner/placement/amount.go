@@ -7,6 +7,7 @@ type amount struct {
 	wanted, total, used int64
 	allowed             int64 // total*ratio, rounded down
 	ratio               float64
+	pool                *Pool // of disk: where
 }
 
 // capacity is a filter on an amount: wanted <= total and total*ratio - used >= wanted.
@@ -24,10 +25,18 @@ func capacity(name, unit string, of func(f *Fleet, r *Request, i int) amount) Fi
 
 // why says what is missing: "wants 4096 MiB, 2048 of 6144 left at ratio 1.5".
 func (a amount) why(unit string) string {
-	if a.wanted > a.total {
-		return fmt.Sprintf("wants %d %s, the host has %d in all", a.wanted, unit, a.total)
+	has, of := "the host", ""
+	if a.pool != nil {
+		has = "pool " + a.pool.Path
+		if a.pool.Shared {
+			has = "shared " + has
+		}
+		of = " in " + has
 	}
-	return fmt.Sprintf("wants %d %s, %d of %d left at ratio %g", a.wanted, unit, max(0, a.allowed-a.used), a.allowed, a.ratio)
+	if a.wanted > a.total {
+		return fmt.Sprintf("wants %d %s, %s has %d in all", a.wanted, unit, has, a.total)
+	}
+	return fmt.Sprintf("wants %d %s, %d of %d left at ratio %g%s", a.wanted, unit, max(0, a.allowed-a.used), a.allowed, a.ratio, of)
 }
 
 // lack is the missing amount as a share of the wanted one.

@@ -4,7 +4,7 @@ import "sort"
 
 // class remembers, for requests that every host answers alike, who passes and how much it weighs.
 //
-// Placing an instance changes one host. The class follows the fleet's list of changes and looks at
+// Placing an instance changes one host, and what is left of its pool. The class follows the fleet's list of changes and looks at
 // that host alone. A weight depends on the other survivors only through each weigher's bounds, so
 // as long as these stay as they are the best host comes from a tournament tree in O(log hosts); when a
 // bound moves, all weights are made anew from the stored raw values in one pass over plain arrays.
@@ -19,6 +19,7 @@ type class struct {
 	scales []scale
 	weight []float64 // by position
 
+	space space
 	seen  int  // changes of the fleet followed
 	fresh bool // weights are those of the present bounds
 	tree  tournament
@@ -61,13 +62,14 @@ func (c *class) rebuild() {
 	for k := range c.scales {
 		c.scales[k].measure(c.passes)
 	}
+	c.space.watch(c.fleet, c.request, c.hosts)
 	c.seen, c.fresh = len(c.fleet.changes), false
 }
 
 // follow looks again at the hosts that changed since the last time.
 func (c *class) follow() {
 	changes := c.fleet.changes[c.seen:]
-	if len(changes) > len(c.hosts) {
+	if len(changes) > len(c.hosts) || !c.space.holds() {
 		c.rebuild()
 		return
 	}

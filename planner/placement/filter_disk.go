@@ -1,13 +1,14 @@
 package placement
 
-// disk passes hosts with wanted <= physical total and total*ratio - used >= wanted, in MiB, where
-// wanted is root + ephemeral + swap.
+// disk passes hosts with wanted <= total and total*ratio - used >= wanted, in MiB, of the pool that the
+// instance's disks are to be in. wanted is root + ephemeral + swap. A shared pool's space is that of all
+// its hosts together.
 func disk() Filter {
 	return capacity("disk", "MiB", func(f *Fleet, r *Request, i int) amount {
-		h := f.Hosts[i]
+		p := f.Hosts[i].Pool(r.Pool)
 		return amount{
-			wanted: r.Size.TotalDiskMiB(), total: h.Limits.DiskMiB,
-			used: h.used.DiskMiB, allowed: h.Limits.AllowedDiskMiB(), ratio: h.Limits.Ratios.Disk,
+			wanted: r.Size.TotalDiskMiB(), total: p.TotalMiB, used: *p.used, allowed: p.AllowedMiB,
+			ratio: f.Hosts[i].Limits.Ratios.Disk, pool: p,
 		}
 	})
 }

@@ -3,6 +3,8 @@ package placement
 import (
 	"fmt"
 	"slices"
+
+	"github.com/novaplan/novaplan/cluster/state"
 )
 
 // pool passes hosts that have the instance's storage pool.
@@ -10,7 +12,7 @@ func pool() Filter {
 	return Filter{
 		Name: "pool", Static: true,
 		Passes: func(f *Fleet, r *Request, i int) bool {
-			return r.Pool.Path == "" || slices.Contains(f.Hosts[i].Pools, r.Pool.Path)
+			return r.Pool.Path == "" || f.Hosts[i].has(r.Pool)
 		},
 		Why: func(_ *Fleet, r *Request, _ int) string {
 			if r.Pool.Shared {
@@ -19,4 +21,8 @@ func pool() Filter {
 			return fmt.Sprintf("pool %s is missing", r.Pool.Path)
 		},
 	}
+}
+
+func (h *Host) has(p state.Pool) bool {
+	return slices.ContainsFunc(h.Pools, func(own Pool) bool { return own.Path == p.Dir() })
 }

@@ -13,7 +13,11 @@ func able() *Host {
 	return &Host{
 		Address: "host.h", Name: "h", Zone: DefaultZone, Arch: "x86_64", VirtTypes: []string{"kvm", "qemu"},
 		Capabilities: map[string]string{"hypervisor_type": "QEMU", "hypervisor_version": "7002000", "cpu:features": "sse avx aes", "cores": "8"},
-		Pools:        []string{"/p"}, Bridges: []string{"br0"}, Networks: []string{"default"}, Mappings: map[string]string{"lan": "br0", "dmz": "br9"},
+		Pools: []Pool{
+			{Path: state.DefaultPool, TotalMiB: 10240, AllowedMiB: 10240}, {Path: "/p", TotalMiB: 500, AllowedMiB: 500},
+			{Path: "/s", Shared: true, TotalMiB: 1000, AllowedMiB: 1500, UsedMiB: 600},
+		},
+		Bridges: []string{"br0"}, Networks: []string{"default"}, Mappings: map[string]string{"lan": "br0", "dmz": "br9"},
 		Limits: state.Effective{VCPUs: 4, MemoryMiB: 4096, DiskMiB: 10240, Ratios: spec.Ratios{CPU: 2, RAM: 1.5, Disk: 1}, MaxIOOps: 8, MaxInstances: 50},
 	}
 }
@@ -52,8 +56,12 @@ func TestFilters(t *testing.T) {
 		{"ram", &Request{Size: state.Size{MemoryMiB: 4096}}, func(h *Host, _ *Fleet) { h.used.MemoryMiB = 4096 }, "wants 4096 MiB, 2048 of 6144 left at ratio 1.5"},
 		{"ram", &Request{Size: state.Size{MemoryMiB: 2048}}, func(h *Host, _ *Fleet) { h.used.MemoryMiB = 4096 }, ""},
 		{"disk", &Request{Size: state.Size{DiskMiB: 10000, EphemeralMiB: 200, SwapMiB: 40}}, nil, ""},
-		{"disk", &Request{Size: state.Size{DiskMiB: 10000, EphemeralMiB: 200, SwapMiB: 41}}, nil, "wants 10241 MiB, the host has 10240 in all"},
-		{"disk", &Request{Size: state.Size{DiskMiB: 1025}}, func(h *Host, _ *Fleet) { h.used.DiskMiB = 9216 }, "wants 1025 MiB, 1024 of 10240 left at ratio 1"},
+		{"disk", &Request{Size: state.Size{DiskMiB: 10000, EphemeralMiB: 200, SwapMiB: 41}}, nil, "wants 10241 MiB, pool /var/lib/libvirt/images has 10240 in all"},
+		{"disk", &Request{Size: state.Size{DiskMiB: 1025}}, func(h *Host, _ *Fleet) { *h.Pools[0].used = 9216 }, "wants 1025 MiB, 1024 of 10240 left at ratio 1 in pool /var/lib/libvirt/images"},
+		{"disk", &Request{Size: state.Size{DiskMiB: 501}, Pool: state.Pool{Path: "/p"}}, nil, "wants 501 MiB, pool /p has 500 in all"},
+		{"disk", &Request{Size: state.Size{DiskMiB: 500}, Pool: state.Pool{Path: "/p"}}, nil, ""},
+		{"disk", &Request{Size: state.Size{DiskMiB: 901}, Pool: state.Pool{Path: "/s", Shared: true}}, nil, "wants 901 MiB, 900 of 1500 left at ratio 1 in shared pool /s"},
+		{"disk", &Request{Size: state.Size{DiskMiB: 900}, Pool: state.Pool{Path: "/s", Shared: true}}, nil, ""},
 		{"core", &Request{Size: state.Size{VCPUs: 4}}, func(h *Host, _ *Fleet) { h.used.VCPUs = 4 }, ""},
 		{"core", &Request{Size: state.Size{VCPUs: 4}}, func(h *Host, _ *Fleet) { h.used.VCPUs = 5 }, "wants 4 vCPUs, 3 of 8 left at ratio 2"},
 		{"core", &Request{Size: state.Size{VCPUs: 5}}, nil, "wants 5 vCPUs, the host has 4 in all"},

@@ -18,7 +18,8 @@ type Fleet struct {
 	changes   []int32                      // hosts changed, in order: what an Index follows
 }
 
-// NewFleet returns a fleet of hosts, which must be in spec order, with used[i] taken of hosts[i].
+// NewFleet returns a fleet of hosts, which must be in spec order, with used[i] taken of hosts[i]; what is
+// taken of their pools is in these.
 func NewFleet(hosts []*Host, used []state.Usage) *Fleet {
 	f := &Fleet{
 		Hosts:     hosts,
@@ -30,6 +31,7 @@ func NewFleet(hosts []*Host, used []state.Usage) *Fleet {
 		f.byAddress[h.Address] = i
 		h.used = used[i]
 	}
+	countPools(hosts)
 	return f
 }
 
@@ -46,19 +48,20 @@ type Occupant struct {
 	Instance spec.Address
 	Group    spec.Address // "" for none
 	Size     state.Size
+	Pool     state.Pool
 }
 
 // Put takes room for o on host i.
 func (f *Fleet) Put(i int, o Occupant) {
-	f.use(i, o.Size, 1)
+	f.use(i, o, 1)
 	f.Join(i, o)
 }
 
 // Remove gives back what o took of host i.
 func (f *Fleet) Remove(i int, o Occupant) {
-	f.use(i, o.Size, -1)
 	f.changes = append(f.changes, int32(i))
 	f.places[o.Instance] = without(f.places[o.Instance], i)
+	f.use(i, o, -1)
 	if o.Group != "" {
 		if f.members[o.Group][i]--; f.members[o.Group][i] <= 0 {
 			delete(f.members[o.Group], i)
@@ -100,12 +103,17 @@ func (f *Fleet) On(instance spec.Address, i int) bool { return slices.Contains(f
 // Places returns the hosts that instance takes room of.
 func (f *Fleet) Places(instance spec.Address) []int { return f.places[instance] }
 
-func (f *Fleet) use(i int, s state.Size, sign int) {
-	u := &f.Hosts[i].used
+// use counts what o takes of host i and its pool. In a shared pool it counts once, on however many hosts
+// it is: it is there already, or still.
+func (f *Fleet) use(i int, o Occupant, sign int) {
+	s, u := o.Size, &f.Hosts[i].used
 	u.VCPUs += sign * s.VCPUs
 	u.MemoryMiB += int64(sign) * s.MemoryMiB
 	u.DiskMiB += int64(sign) * s.TotalDiskMiB()
 	u.Instances += sign
+	if p := f.Hosts[i].Pool(o.Pool); !p.Shared || len(f.places[o.Instance]) == 0 {
+		*p.used += int64(sign) * s.TotalDiskMiB()
+	}
 }
 
 func without(hosts []int, i int) []int {

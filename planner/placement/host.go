@@ -17,7 +17,7 @@ type Host struct {
 	Arch         string
 	VirtTypes    []string
 	Capabilities map[string]string
-	Pools        []string // paths
+	Pools        []Pool
 	Bridges      []string
 	Networks     []string          // active libvirt networks
 	Mappings     map[string]string // physical network -> bridge

@@ -22,16 +22,25 @@ func fleetOf(t *rapid.T) *Fleet {
 			Limits: state.Effective{
 				VCPUs:        rapid.IntRange(0, 8).Draw(t, "cpus"),
 				MemoryMiB:    int64(rapid.IntRange(1, 16).Draw(t, "ram")) * 512,
-				DiskMiB:      int64(rapid.IntRange(1, 16).Draw(t, "disk")) * 1024,
 				Ratios:       spec.Ratios{CPU: rapid.SampledFrom([]float64{1, 2, 16}).Draw(t, "cr"), RAM: 1.5, Disk: 1},
 				MaxIOOps:     8,
 				MaxInstances: rapid.IntRange(2, 10).Draw(t, "max"),
+			},
+			Pools: []Pool{
+				poolOf(t, state.DefaultPool, int64(rapid.IntRange(1, 16).Draw(t, "disk"))*1024), poolOf(t, "/p", 3000),
+				poolOf(t, "/s", 12_000),
 			},
 			FailedBuilds: rapid.SampledFrom([]int{0, 0, 0, 2}).Draw(t, "failed"),
 		}
 		used[i] = state.Usage{MemoryMiB: int64(rapid.IntRange(0, 4).Draw(t, "uram")) * 256, IOOps: rapid.IntRange(0, 9).Draw(t, "io")}
 	}
 	return NewFleet(hosts, used)
+}
+
+// poolOf draws what a host may use of a pool; hosts differ in it for a shared one, /s, too.
+func poolOf(t *rapid.T, path string, total int64) Pool {
+	ratio := rapid.SampledFrom([]int64{1, 1, 2}).Draw(t, "disk ratio")
+	return Pool{Path: path, Shared: path == "/s", TotalMiB: total, AllowedMiB: total * ratio}
 }
 
 func requestOf(t *rapid.T, n int, flavors []*spec.Flavor, groups []*spec.ServerGroup) *Request {
@@ -41,6 +50,7 @@ func requestOf(t *rapid.T, n int, flavors []*spec.Flavor, groups []*spec.ServerG
 		Size:  state.Size{VCPUs: fl.VCPUs, MemoryMiB: int64(fl.RAM), DiskMiB: int64(fl.Disk)},
 		Zone:  rapid.SampledFrom([]string{"", "", "az1"}).Draw(t, "zone"),
 		Group: rapid.SampledFrom(groups).Draw(t, "group"),
+		Pool:  rapid.SampledFrom([]state.Pool{{}, {}, {Path: "/p"}, {Path: "/s", Shared: true}}).Draw(t, "pool"),
 	}
 	other := func() []spec.Address {
 		return []spec.Address{spec.NewAddress("instance", "i").Index(rapid.IntRange(0, n).Draw(t, "other"))}
@@ -103,8 +113,12 @@ func fleetLike(n int, alike bool) *Fleet {
 		hosts[i] = &Host{
 			Address: spec.NewAddress("host", "h").Index(i), Name: fmt.Sprint("h", i), Zone: DefaultZone,
 			Limits: state.Effective{
-				VCPUs: 64, MemoryMiB: 256<<10 + extra, DiskMiB: 4<<20 + extra*3, Ratios: spec.Ratios{CPU: 16, RAM: 1.5, Disk: 1},
+				VCPUs: 64, MemoryMiB: 256<<10 + extra, Ratios: spec.Ratios{CPU: 16, RAM: 1.5, Disk: 1},
 				MaxIOOps: 8, MaxInstances: 50,
+			},
+			Pools: []Pool{
+				{Path: state.DefaultPool, TotalMiB: 4<<20 + extra*3, AllowedMiB: 4<<20 + extra*3},
+				{Path: "/s", Shared: true, TotalMiB: 1 << 40, AllowedMiB: 1 << 40},
 			},
 		}
 	}
@@ -116,11 +130,13 @@ func BenchmarkPick(b *testing.B) {
 		name             string
 		instances, hosts int
 		alike            bool
+		pool             state.Pool
 	}{
-		{"10000on1000alike", 10_000, 1_000, true},
-		{"10000on1000uneven", 10_000, 1_000, false},
-		{"100000on10000alike", 100_000, 10_000, true},
-		{"100000on10000uneven", 100_000, 10_000, false},
+		{"10000on1000alike", 10_000, 1_000, true, state.Pool{}},
+		{"10000on1000uneven", 10_000, 1_000, false, state.Pool{}},
+		{"10000on1000shared", 10_000, 1_000, true, state.Pool{Path: "/s", Shared: true}},
+		{"100000on10000alike", 100_000, 10_000, true, state.Pool{}},
+		{"100000on10000uneven", 100_000, 10_000, false, state.Pool{}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			flavors := []*spec.Flavor{{VCPUs: 1, RAM: 2048, Disk: 20480}, {VCPUs: 2, RAM: 4096, Disk: 40960}, {VCPUs: 4, RAM: 8192, Disk: 40960}}
@@ -129,7 +145,7 @@ func BenchmarkPick(b *testing.B) {
 				x := NewIndex(New(spec.Scheduler{}), f)
 				for n := range c.instances {
 					fl := flavors[n%len(flavors)]
-					r := &Request{Flavor: fl, Size: state.Size{VCPUs: fl.VCPUs, MemoryMiB: int64(fl.RAM), DiskMiB: int64(fl.Disk)}}
+					r := &Request{Flavor: fl, Pool: c.pool, Size: state.Size{VCPUs: fl.VCPUs, MemoryMiB: int64(fl.RAM), DiskMiB: int64(fl.Disk)}}
 					i := x.Pick(r)
 					if i < 0 {
 						b.Fatal("no room")

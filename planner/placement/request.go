@@ -26,7 +26,7 @@ type Request struct {
 
 // Occupant returns what the request takes once placed.
 func (r *Request) Occupant() Occupant {
-	o := Occupant{Instance: r.Instance, Size: r.Size}
+	o := Occupant{Instance: r.Instance, Size: r.Size, Pool: r.Pool}
 	if r.Group != nil {
 		o.Group = r.Group.Address
 	}

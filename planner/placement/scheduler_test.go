@@ -23,7 +23,8 @@ func fleetWith(used ...state.Usage) *Fleet {
 }
 
 func TestWeighersRaw(t *testing.T) {
-	f := fleetWith(state.Usage{VCPUs: 3, MemoryMiB: 5000, DiskMiB: 240, IOOps: 2})
+	f := fleetWith(state.Usage{VCPUs: 3, MemoryMiB: 5000, IOOps: 2})
+	*f.Hosts[0].Pools[0].used = 240
 	f.Hosts[0].FailedBuilds = 5
 	f.Join(0, Occupant{Instance: "instance.m", Group: "server_group.g"})
 	r := &Request{Group: &spec.ServerGroup{Address: "server_group.g", Policy: spec.SoftAffinity}}
@@ -41,6 +42,9 @@ func TestWeighersRaw(t *testing.T) {
 
 func TestNormalization(t *testing.T) {
 	f := fleetWith(state.Usage{MemoryMiB: 1024}, state.Usage{MemoryMiB: 2048}, state.Usage{MemoryMiB: 4608})
+	if diskWeigher().Applies(&Request{Pool: state.Pool{Path: "/s", Shared: true}}) {
+		t.Error("hosts are told apart by the space of a pool that they share")
+	}
 	p := New(spec.Scheduler{Preset: PresetNova}).Rank(f, &Request{}, true)
 	var got []float64
 	for _, h := range p.Ranked {
@@ -107,13 +111,13 @@ func TestNovaPreset(t *testing.T) {
 			r.SameHost, r.DifferentHost = nil, nil
 			want, most := -1, math.Inf(-1)
 			for i, h := range f.Hosts {
-				u, l := h.Used(), h.Limits
+				u, l, p := h.Used(), h.Limits, h.Pool(r.Pool)
 				fits := func(wanted, total, used float64, ratio float64) bool {
 					return wanted <= total && total*ratio-used >= wanted
 				}
 				if h.Refusal != "" || r.Zone != "" && r.Zone != h.Zone ||
 					!fits(float64(r.Size.MemoryMiB), float64(l.MemoryMiB), float64(u.MemoryMiB), l.Ratios.RAM) ||
-					!fits(float64(r.Size.DiskMiB), float64(l.DiskMiB), float64(u.DiskMiB), l.Ratios.Disk) ||
+					r.Size.DiskMiB > p.TotalMiB || p.AllowedMiB-p.Used() < r.Size.DiskMiB ||
 					l.VCPUs > 0 && !fits(float64(r.Size.VCPUs), float64(l.VCPUs), float64(u.VCPUs), l.Ratios.CPU) {
 					continue
 				}
