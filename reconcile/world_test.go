@@ -26,6 +26,7 @@ type lab struct {
 	rec   *cluster.Memory
 	spec  spec.Spec
 	opts  reconcile.Options
+	drv   hypervisor.Driver // nil: world
 
 	c    *reconcile.Controller
 	stop context.CancelFunc
@@ -77,7 +78,11 @@ func (l *lab) mode(host int, mode spec.Mode) { l.spec.Hosts[host-1].Mode = mode 
 func (l *lab) begin() {
 	l.t.Helper()
 	ctx, cancel := context.WithCancel(l.t.Context())
-	l.c = reconcile.New(l.rec, l.world, l.opts)
+	var drv hypervisor.Driver = l.world
+	if l.drv != nil {
+		drv = l.drv
+	}
+	l.c = reconcile.New(l.rec, drv, l.opts)
 	l.stop, l.ran = cancel, make(chan error, 1)
 	c, ran := l.c, l.ran
 	go func() { ran <- c.Run(ctx) }()

@@ -14,6 +14,7 @@ import (
 func coldSteps() []Step {
 	return []Step{
 		{Name: "look", Does: "Read both hosts' claims and look at both ends.", Is: movableCold, Do: nothing},
+		apartStep(),
 		{Name: "was-on", Does: "Commit that the guest ran, when it did, so that it runs again whatever happens.",
 			Is: notRunning, Do: nothing, Committed: false, Undo: runAgain},
 		{Name: "shutdown", Does: "Press the ACPI power button, again until the shutdown timeout.", Is: isOff,

@@ -17,6 +17,7 @@ import (
 func liveSteps() []Step {
 	return []Step{
 		{Name: "look", Does: "Read both hosts' claims and look at both ends.", Is: movable, Do: nothing},
+		apartStep(),
 		{Name: "prepare", Does: "For a local pool: make the backing image, empty overlays and config drive at the destination.",
 			Is: prepared, Do: prepare, Undo: dropPrepared},
 		{Name: "migrate", Does: "Move it, with the next generation in the destination's stamp; look at both ends until it is settled.",
@@ -88,9 +89,10 @@ func prepare(ctx context.Context, j *Job) error {
 	return nil
 }
 
-// dropPrepared removes the destination's files, unless the guest is there.
+// dropPrepared removes the destination's files, unless the guest is there. Before it was proved that
+// they are not the source's, none of them can be ours to remove.
 func dropPrepared(ctx context.Context, j *Job) error {
-	if j.inst.Pool.Shared {
+	if j.inst.Pool.Shared || !j.did("apart") {
 		return nil
 	}
 	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)

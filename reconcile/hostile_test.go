@@ -1,0 +1,127 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// undeclared is a driver whose hosts have mounted one storage at every pool's path, whatever the spec
+// says of it.
+type undeclared struct{ hypervisor.Driver }
+
+func (d undeclared) Open(ctx context.Context, target hypervisor.Target) (hypervisor.Host, error) {
+	h, err := d.Driver.Open(ctx, target)
+	return mounted{h}, err
+}
+
+type mounted struct{ hypervisor.Host }
+
+func share(p hypervisor.Pool) hypervisor.Pool { return hypervisor.Pool{Path: p.Path, Shared: true} }
+
+func (m mounted) EnsurePool(ctx context.Context, p hypervisor.Pool) (hypervisor.PoolInfo, error) {
+	return m.Host.EnsurePool(ctx, share(p))
+}
+
+func (m mounted) ListVolumes(ctx context.Context, p hypervisor.Pool) ([]hypervisor.Volume, error) {
+	return m.Host.ListVolumes(ctx, share(p))
+}
+
+func (m mounted) GetVolume(ctx context.Context, p hypervisor.Pool, name string) (hypervisor.Volume, error) {
+	return m.Host.GetVolume(ctx, share(p), name)
+}
+
+func (m mounted) CreateVolume(ctx context.Context, p hypervisor.Pool, v hypervisor.VolumeSpec) (hypervisor.Volume, error) {
+	return m.Host.CreateVolume(ctx, share(p), v)
+}
+
+func (m mounted) UploadVolume(ctx context.Context, p hypervisor.Pool, name string, r io.Reader, size int64, progress func(int64)) error {
+	return m.Host.UploadVolume(ctx, share(p), name, r, size, progress)
+}
+
+func (m mounted) DownloadVolume(ctx context.Context, p hypervisor.Pool, name string, w io.Writer, progress func(int64)) error {
+	return m.Host.DownloadVolume(ctx, share(p), name, w, progress)
+}
+
+func (m mounted) DeleteVolume(ctx context.Context, p hypervisor.Pool, name string) error {
+	return m.Host.DeleteVolume(ctx, share(p), name)
+}
+
+// TestSharedButNotDeclared drains a host whose pool is mounted everywhere, though the spec calls it
+// local, and kills the controller at each step of that. Nothing may be deleted: what looks like two
+// copies is one file.
+func TestSharedButNotDeclared(t *testing.T) {
+	for _, power := range []spec.Power{spec.Running, spec.Stopped} {
+		for k := range 8 {
+			t.Run(fmt.Sprintf("%s/%d", power, k), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { drainUndeclared(t, power, k) })
+			})
+		}
+	}
+}
+
+func drainUndeclared(t *testing.T, power spec.Power, k int) {
+	l := newLab(t, 2, false)
+	l.drv = undeclared{l.world}
+	l.begin()
+	l.want(2)
+	l.power(power)
+	l.apply()
+	l.kill()
+	before := l.files()
+	if len(before) == 0 {
+		t.Fatal("the guests have no disks")
+	}
+	bomb := newBomb(k)
+	l.opts.Trace = bomb.trace
+	l.mode(1, spec.ModeDrain)
+	l.begin()
+	ids := l.approve()
+	ctx, cancel := context.WithCancel(t.Context())
+	settled := make(chan error, 1)
+	c := l.c
+	go func() { settled <- c.Settle(ctx, ids) }()
+	select {
+	case <-bomb.reached:
+		l.stop()
+		bomb.defuse()
+		cancel()
+		<-settled
+	case <-settled:
+		cancel()
+	}
+	l.kill()
+	l.opts.Trace = nil
+	l.begin()
+	defer l.kill()
+	l.apply()
+	l.apply()
+	for file := range before {
+		if !l.files()[file] {
+			t.Errorf("killed at %q: %s is gone\n%s", bomb.where, file, l.dump())
+		}
+	}
+	for _, v := range l.world.Truth().Violations {
+		t.Errorf("violation: %+v", v)
+	}
+	for _, inst := range l.rec.State().Instances.All() {
+		if inst.Phase != state.Active {
+			t.Errorf("killed at %q: %s is %s: %s", bomb.where, inst.Address, inst.Phase, inst.Why)
+		}
+	}
+}
+
+// files are the paths of all files in shared pools.
+func (l *lab) files() map[string]bool {
+	files := map[string]bool{}
+	for _, d := range l.world.Truth().Disks {
+		files[d.Path] = true
+	}
+	return files
+}
