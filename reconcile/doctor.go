@@ -82,7 +82,7 @@ func (d *doctor) host(ctx context.Context, s *spec.Host) []planner.Check {
 	h = operation.Timed(h, operation.Times{Call: d.c.opts.Connect})
 	info, err := h.HostInfo(ctx)
 	if err != nil {
-		return []planner.Check{check(s, "reachable", planner.CheckFailed, err.Error(), "virsh -c "+s.URI+" version")}
+		return []planner.Check{check(s, "reachable", planner.CheckFailed, hypervisor.Why(err), "virsh -c "+s.URI+" version")}
 	}
 	d.mu.Lock()
 	d.infos[s.Address] = info

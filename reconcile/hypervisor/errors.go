@@ -1,6 +1,9 @@
 package hypervisor
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // The closed set of errors that callers decide on. Drivers wrap them with the host's own words.
 var (
@@ -25,3 +28,16 @@ var (
 	// ErrAborted: a migration ended because somebody asked; the guest is where it was.
 	ErrAborted = errors.New("aborted")
 )
+
+// Why returns what is said of an unreachable host beyond its name and that fact, for messages that tell both
+// in their own words. Other errors are returned in full.
+func Why(err error) string {
+	text := err.Error()
+	if !errors.Is(err, ErrUnreachable) {
+		return text
+	}
+	if _, why, ok := strings.Cut(text, ErrUnreachable.Error()+": "); ok {
+		return why
+	}
+	return text
+}

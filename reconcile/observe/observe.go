@@ -95,7 +95,7 @@ func (l Look) withDefaults() Look {
 // host looks at one host.
 func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) *planner.HostObservation {
 	unreachable := func(err error) *planner.HostObservation {
-		return &planner.HostObservation{Error: err.Error(), LastSeen: l.LastSeen(h.Address)}
+		return &planner.HostObservation{Error: hypervisor.Why(err), LastSeen: l.LastSeen(h.Address)}
 	}
 	open, err := l.Open(ctx, h)
 	if err != nil {

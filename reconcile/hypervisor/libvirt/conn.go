@@ -1,9 +1,11 @@
 package libvirt
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -13,7 +15,7 @@ import (
 // ended nor whether a request left, and allocates whatever length a peer claims.
 type guardedConn struct {
 	net.Conn
-	frames frameGuard
+	packets *replyFirst // what Read takes from
 
 	// settled is closed when the login has ended. The RPC library writes a field unguarded at the end of a
 	// login that it reads when the connection ends, so the news of an end is held back until then.
@@ -25,8 +27,12 @@ type guardedConn struct {
 }
 
 func newGuardedConn(conn net.Conn) *guardedConn {
-	return &guardedConn{Conn: conn, settled: make(chan struct{}), gone: make(chan struct{})}
+	checked := bufio.NewReaderSize(&frameReader{r: conn}, readAhead)
+	return &guardedConn{Conn: conn, packets: newReplyFirst(checked), settled: make(chan struct{}), gone: make(chan struct{})}
 }
+
+// readAhead is how many bytes are taken from the network at once, at most.
+const readAhead = 64 << 10
 
 // notSentError marks a request of which at least the last byte never left, so that libvirtd, which
 // waits for whole packets, can't act on it.
@@ -36,10 +42,7 @@ func (e *notSentError) Error() string { return e.err.Error() }
 func (e *notSentError) Unwrap() error { return e.err }
 
 func (c *guardedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err == nil {
-		err = c.frames.check(p[:n])
-	}
+	n, err := c.packets.Read(p)
 	if err != nil {
 		c.end(err)
 		c.awaitSettled()
@@ -101,6 +104,20 @@ const (
 )
 
 var errNotLibvirt = errors.New("what answers there is not libvirtd")
+
+// frameReader reads a connection and fails when it isn't packets that come.
+type frameReader struct {
+	r      io.Reader
+	frames frameGuard
+}
+
+func (f *frameReader) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if wrong := f.frames.check(p[:n]); wrong != nil {
+		return 0, wrong
+	}
+	return n, err
+}
 
 // frameGuard checks the length word of each packet in a stream of bytes that comes in any pieces. A peer
 // that isn't libvirtd (a web server, an ssh port) fails at its first four bytes.

@@ -22,7 +22,7 @@ func dial(ctx context.Context, e Endpoint) (net.Conn, error) {
 	case TransportTCP:
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", e.address())
 		if err != nil {
-			return nil, explainTCP(err)
+			return nil, explainTCP(err, e)
 		}
 		return conn, nil
 	default:
@@ -63,9 +63,31 @@ func explainUnix(err error, path string) error {
 	return err
 }
 
-func explainTCP(err error) error {
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("nothing listens there: start libvirtd-tcp.socket or libvirtd-tls.socket on the host, or use qemu+ssh (%w)", err)
+// explainTCP says in a user's words why there is no connection.
+func explainTCP(err error, e Endpoint) error {
+	var name *net.DNSError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &name):
+		return &dialError{fmt.Sprintf("the name %s can't be resolved", name.Name), err}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return &dialError{fmt.Sprintf("nothing listens on %s: start libvirtd-tcp.socket or libvirtd-tls.socket on the host, or use qemu+ssh", e.address()), err}
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return &dialError{fmt.Sprintf("no way to %s: is the host up, and on this network?", e.address()), err}
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return &dialError{fmt.Sprintf("%s is silent: is the host up, and does a firewall let us in?", e.address()), err}
 	}
 	return err
 }
+
+// dialError tells a failure in our words; the original is for decisions only.
+type dialError struct {
+	text string
+	err  error
+}
+
+// Error returns our words.
+func (e *dialError) Error() string { return e.text }
+
+// Unwrap returns what the system said.
+func (e *dialError) Unwrap() error { return e.err }

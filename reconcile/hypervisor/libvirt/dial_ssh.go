@@ -154,8 +154,12 @@ func explainSSH(e Endpoint, stderr string, err error) error {
 		advice = "the name can't be resolved; check it, or give it in ~/.ssh/config"
 	case says("Failed to connect socket"), says("Failed to connect to"):
 		advice = "the login works, but libvirtd doesn't answer there or doesn't let this user in (group libvirt)"
+	case says("Connection refused"):
+		advice = "no ssh server listens there; check the name and port, or ~/.ssh/config"
+	case says("No route to host"), says("Network is unreachable"):
+		advice = "no way there: is the host up, and on this network?"
 	case says("timed out"):
-		advice = "no answer"
+		advice = "no answer: is the host up, and does a firewall let us in?"
 	}
 	last := lastLine(stderr)
 	switch {

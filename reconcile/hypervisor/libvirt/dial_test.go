@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -39,6 +40,7 @@ func TestSSHFailuresSayWhatToDo(t *testing.T) {
 		"changed":    {"echo '@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @' >&2; exit 255", "ssh-keygen -R kvm1"},
 		"no key":     {"echo 'root@kvm1: Permission denied (publickey).' >&2; exit 255", "ssh-copy-id root@kvm1"},
 		"no helper":  {"echo 'bash: line 1: virt-ssh-helper: command not found' >&2; exit 127", "apt install libvirt-daemon"},
+		"refused":    {"echo 'ssh: connect to host kvm1 port 22: Connection refused' >&2; exit 255", "no ssh server listens there"},
 		"no name":    {"echo 'ssh: Could not resolve hostname kvm1: Name or service not known' >&2; exit 255", "can't be resolved"},
 		"no libvirt": {"echo \"virt-ssh-helper: cannot connect to '/run/libvirt/libvirt-sock': Failed to connect socket to '/run/libvirt/libvirt-sock'\" >&2; exit 1", "libvirtd doesn't answer"},
 		"other":      {"echo one >&2; echo 'something odd' >&2; exit 3", "ssh root@kvm1: something odd"},
@@ -118,15 +120,34 @@ func TestUnixFailuresSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestTCPRefusedSaysWhatToDo(t *testing.T) {
+func TestTCPFailuresSayWhatToDo(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	listener.Close()
-	_, err = dial(t.Context(), Endpoint{Transport: TransportTCP, Host: "127.0.0.1", Port: port})
-	if err == nil || !strings.Contains(err.Error(), "libvirtd-tcp.socket") {
-		t.Errorf("got %v", err)
+	ended, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+	defer cancel()
+	tests := map[string]struct {
+		ctx  context.Context
+		host string
+		want string
+	}{
+		"refused":  {t.Context(), "127.0.0.1", "nothing listens on 127.0.0.1:" + port + ": start libvirtd-tcp.socket"},
+		"no name":  {t.Context(), "kvm1.invalid", "the name kvm1.invalid can't be resolved"},
+		"no route": {t.Context(), "255.255.255.255", "is the host up, and on this network?"},
+		"silent":   {ended, "127.0.0.1", "127.0.0.1:" + port + " is silent"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := dial(test.ctx, Endpoint{Transport: TransportTCP, Host: test.host, Port: port})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want one with %q", err, test.want)
+			}
+			if err != nil && strings.Contains(err.Error(), "dial tcp") {
+				t.Errorf("%v is for programmers", err)
+			}
+		})
 	}
 }

@@ -57,7 +57,7 @@ func tlsConfig(e Endpoint) (*tls.Config, error) {
 		}
 		return files.config(ca, e)
 	}
-	return nil, fmt.Errorf("no CA certificate for TLS: %w; give its folder with ?pkipath=", missing)
+	return nil, &dialError{"there is no CA certificate for TLS: put it where libvirt looks (/etc/pki/CA/cacert.pem), or name its folder with ?pkipath= in the uri", missing}
 }
 
 func (c certificates) config(ca []byte, e Endpoint) (*tls.Config, error) {
@@ -101,11 +101,14 @@ func dialTLS(ctx context.Context, e Endpoint) (net.Conn, error) {
 func explainTLS(err error, e Endpoint) error {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
+	var plain tls.RecordHeaderError
 	switch {
 	case errors.As(err, &unknown):
 		return fmt.Errorf("the certificate of %s is not signed by our CA (%w)", e.Host, err)
 	case errors.As(err, &name):
 		return fmt.Errorf("the certificate of %s is for another name (%w)", e.Host, err)
+	case errors.As(err, &plain):
+		return &dialError{e.address() + " doesn't speak TLS: is that libvirtd-tcp? Then the uri begins with qemu+tcp", err}
 	}
-	return explainTCP(err)
+	return explainTCP(err, e)
 }
