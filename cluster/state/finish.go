@@ -93,7 +93,7 @@ func (t *transition) succeeded(op *Operation) {
 	case Unclaim:
 		t.setClaim(op.From, false)
 		t.forgetHost(op.From)
-	case Migrate, Redefine, Rebuild, StartUp, Stop:
+	case Migrate, StartUp, Stop:
 		t.changed(op)
 	}
 }
@@ -108,8 +108,6 @@ func (t *transition) changed(op *Operation) {
 	switch op.Action {
 	case Migrate:
 		in.Host = op.To
-		in.Generation++
-	case Redefine, Rebuild:
 		in.Generation++
 	case StartUp:
 		in.Stopped = false

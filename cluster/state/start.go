@@ -38,8 +38,20 @@ func (t *transition) start(c *Start) *Refusal {
 		t.begin(&next)
 	case Terminate:
 		t.setPhase(op.Instance, Terminating)
+	case Redefine, Rebuild:
+		t.nextGeneration(op.Instance)
 	}
 	return nil
+}
+
+// nextGeneration is given before a definition is stamped with it, so that no stamp is ever ahead of the
+// record, wherever the work breaks off.
+func (t *transition) nextGeneration(address spec.Address) {
+	if old, ok := t.Instances.Get(string(address)); ok {
+		in := *old
+		in.Generation++
+		t.setInstance(&in)
+	}
 }
 
 // begin puts the record of an instance being created where it will be.

@@ -263,3 +263,19 @@ func TestEachPoolHasItsOwnSpace(t *testing.T) {
 		t.Errorf("a move that copies disks takes %d and %d MiB at its ends", a, b)
 	}
 }
+
+func TestRedefinitionsHaveTheirGenerationBefore(t *testing.T) {
+	for _, action := range []Action{Redefine, Rebuild} {
+		m := ready(t, fleet(1, 1))
+		m.approve(nil, creates("1", web0, h0))
+		m.run("1")
+		m.approve(nil, acts("2", action, web0))
+		m.must(start("2"))
+		stamped, _ := m.st.Instances.Get(string(web0))
+		m.applyTerm(Command{Start: &Start{Operation: "2", Epoch: 2}}, 2) // a new leader goes on with it
+		m.applyTerm(Command{Finish: &Finish{Operation: "2", Epoch: 2}}, 2)
+		if in, _ := m.st.Instances.Get(string(web0)); stamped.Generation != 2 || in.Generation != 2 {
+			t.Errorf("%s: stamped %d, recorded %d afterwards, want 2", action, stamped.Generation, in.Generation)
+		}
+	}
+}

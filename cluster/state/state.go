@@ -130,7 +130,7 @@ type Instance struct {
 	Stack           string        `json:"stack"`
 	UUID            string        `json:"uuid"`
 	Incarnation     uint32        `json:"incarnation"`
-	Generation      uint64        `json:"generation"` // grows with every move and redefinition
+	Generation      uint64        `json:"generation"` // grows with every move, and before every redefinition
 	Phase           InstancePhase `json:"phase"`
 	Why             string        `json:"why,omitempty"` // of Frozen
 	Domain          string        `json:"domain"`        // libvirt name

@@ -66,7 +66,7 @@ func instanceOf(st state.State, op state.Operation) (*state.Instance, error) {
 		return buildOf(op, op.Build), nil
 	case found && (op.Action == state.Redefine || op.Action == state.Rebuild) && op.Build != nil:
 		wanted := *op.Build
-		wanted.Generation = recorded.Generation + 1
+		wanted.Generation = recorded.Generation
 		return &wanted, nil
 	case found:
 		c := *recorded

@@ -53,15 +53,11 @@ func (j *Job) Run(ctx context.Context) Outcome {
 }
 
 // result is the instance's record that a complete operation leaves; nil when the record itself knows.
-// The generation is the one before: that it grew is the record's to count.
+// The generation of what is defined again was raised when the operation started.
 func (j *Job) result() *state.Instance {
 	switch j.op.Action {
-	case state.Create:
+	case state.Create, state.Redefine, state.Rebuild:
 		return j.inst
-	case state.Redefine, state.Rebuild:
-		r := *j.inst
-		r.Generation--
-		return &r
 	case state.Terminate:
 		r := *j.inst
 		r.Disks = j.disks(hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap)
