@@ -128,6 +128,9 @@ func (a *applying) summarize(r outcome) {
 
 // outputs ends an apply with where everything is and the spec's outputs.
 func (a *applying) outputs(ctx context.Context) error {
+	if plan := a.p.plan; plan.Empty() && len(plan.Errors) > 0 && !a.flags.json {
+		return nil // nothing came of it: what the outputs say would only hide the errors
+	}
 	status, err := a.p.session.Status(ctx, wire.StatusRequest{})
 	if err != nil {
 		return err

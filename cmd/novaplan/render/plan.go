@@ -60,8 +60,10 @@ func (t *planText) changes() {
 	all := groups(t.p.Changes, t.o.Wide)
 	width := 0
 	for _, g := range all {
-		if n := utf8.RuneCountInString(g.shown()); n <= widestLabel {
-			width = max(width, n)
+		for _, label := range t.labels(g) {
+			if n := utf8.RuneCountInString(label); n <= widestLabel {
+				width = max(width, n)
+			}
 		}
 	}
 	for _, g := range all {
@@ -69,12 +71,16 @@ func (t *planText) changes() {
 	}
 }
 
-// shown is the widest label that a group puts into the column of addresses.
-func (g *group) shown() string {
-	if isMove(g.rows[0]) {
-		return g.rows[0].Address
+// labels are what a group puts into the column of addresses.
+func (t *planText) labels(g *group) []string {
+	if !isMove(g.rows[0]) {
+		return []string{g.label()}
 	}
-	return g.label()
+	var labels []string
+	for _, c := range t.shownMoves(g) {
+		labels = append(labels, c.Address)
+	}
+	return labels
 }
 
 func (t *planText) group(g *group, width int) {
@@ -168,12 +174,17 @@ func (t *planText) named(rows []*wire.Change, host func(*wire.Change) string) st
 	return strings.Join(names, " ")
 }
 
+// shownMoves are the moves that are written in full: the first of several.
+func (t *planText) shownMoves(g *group) []*wire.Change {
+	if len(g.rows) > fewRows-1 && !t.o.Wide {
+		return g.rows[:1]
+	}
+	return g.rows
+}
+
 // moves writes the first of several in full and counts the others.
 func (t *planText) moves(g *group, width int) {
-	shown := g.rows
-	if len(shown) > fewRows-1 && !t.o.Wide {
-		shown = shown[:1]
-	}
+	shown := t.shownMoves(g)
 	for _, c := range shown {
 		text := t.fleet.name(c.From) + " -> " + t.fleet.name(c.To) + "  " + g.sign.word
 		if !t.o.Concise {

@@ -221,3 +221,25 @@ func BenchmarkPlanText(b *testing.B) {
 		}
 	}
 }
+
+// Moves of one group have addresses of different lengths; the column is as wide as the longest.
+func TestMovesShareAColumn(t *testing.T) {
+	p := drainPlan()
+	p.Changes = p.Changes[:0]
+	for _, address := range []string{"instance.web[1]", `instance.db["standby"]`} {
+		p.Changes = append(p.Changes, wire.Change{Address: address, Action: "live-migrate", From: host("b3"), To: host("b1")})
+	}
+	var text strings.Builder
+	if err := render.Plan(&text, p, render.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	var columns []int
+	for line := range strings.Lines(text.String()) {
+		if at := strings.Index(line, "b3 -> b1"); at >= 0 {
+			columns = append(columns, at)
+		}
+	}
+	if len(columns) != 2 || columns[0] != columns[1] {
+		t.Errorf("the moves begin in columns %v, want two equal ones", columns)
+	}
+}
