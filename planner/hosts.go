@@ -76,6 +76,7 @@ func (c *computation) lookAtHosts() {
 			c.modeChange(h)
 		}
 	}
+	c.refuseOldCopy()
 	c.buildFleet()
 }
 
@@ -111,6 +112,10 @@ func (c *computation) judge(h *host, twins map[string]*host) {
 			Summary: fmt.Sprintf("%s is claimed by cluster %s, not by this one", h.name(), h.seen.Inventory.Owner),
 			Detail: []string{"Nothing is touched there. If that cluster is gone, or this is a copy of its folder,",
 				"`novaplan takeover` claims the host and rebuilds the record from what runs on it."}})
+		return
+	}
+	if Replaced(c.st, h.address(), h.seen.Inventory) {
+		c.answersAsAnother(h)
 		return
 	}
 	if uuid := h.seen.Inventory.UUID; uuid != "" {

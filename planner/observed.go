@@ -19,8 +19,10 @@ type HostObservation struct {
 	Error     string    // why it is not reachable
 	LastSeen  time.Time // zero: never
 	Inventory state.Inventory
-	Claimed   bool     // our claim was read there
-	Domains   []Domain // all of them, in order of name
+	Claimed   bool // our claim was read there
+	// ClaimEpoch is, of a claimed host, the raft term that wrote the claim.
+	ClaimEpoch uint64
+	Domains    []Domain // all of them, in order of name
 }
 
 // Power is what a domain really does; see hypervisor.Power.

@@ -48,6 +48,9 @@ const (
 	CodeHostVerdict     = "host-verdict"      // a host can't be used
 	CodeHostForeign     = "host-foreign"      // another cluster claimed the host
 	CodeHostTwin        = "host-twin"         // two hosts have one UUID: they are one machine
+	CodeHostReplaced    = "host-replaced"     // a host's address leads to another machine than its guests are on
+	CodeHostRenamed     = "host-renamed"      // a removed and a new host are one machine
+	CodeHostHoldsTrash  = "host-holds-trash"  // a host left the spec with disks in its trash
 	CodeFenced          = "fenced"            // instances on a fenced host
 	CodeFrozen          = "frozen"            // it can't be known where it runs
 	CodeElsewhere       = "elsewhere"         // the domain is on another host than recorded

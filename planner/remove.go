@@ -103,6 +103,16 @@ func (c *computation) letGo(h *host) {
 	if !h.record.Claimed || h.claim != nil {
 		return
 	}
+	if now := c.sameMachine(h); now != nil {
+		c.renamedHost(h, now)
+		return
+	}
+	if n := c.trashOn(h); n > 0 {
+		c.warn(Message{Code: CodeHostHoldsTrash, Address: h.address(),
+			Summary: fmt.Sprintf("%s left the spec with the disks of %s in its trash", h.name(), counted(n, "instance", "instances")),
+			Detail:  []string{"It stays claimed until their retention is over and they are deleted."}})
+		return
+	}
 	reason := state.Reason{Code: ReasonHostRemoved, Message: "it left the spec and is empty"}
 	c.add(&job{
 		op:   state.Operation{Action: state.Unclaim, From: h.address(), Reason: reason},

@@ -130,7 +130,7 @@ func (c *Controller) recordInventory(ctx context.Context, seen *planner.Observed
 	for address, h := range seen.Hosts {
 		recorded, _ := st.Hosts.Get(string(address))
 		name := c.hostName(proposed, address)
-		if h.Reachable && observe.Changed(recorded, name, h) {
+		if h.Reachable && observe.Changed(recorded, name, h) && !planner.Replaced(st, address, h.Inventory) {
 			commands = append(commands, state.Command{SetInventory: &state.SetInventory{
 				Host: address, Name: name, Inventory: h.Inventory, Claimed: h.Claimed,
 			}})

@@ -2,12 +2,17 @@ package reconcile_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/novaplan/novaplan/cluster"
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/reconcile"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
 )
@@ -115,6 +120,51 @@ func drainUndeclared(t *testing.T, power spec.Power, k int) {
 			t.Errorf("killed at %q: %s is %s: %s", bomb.where, inst.Address, inst.Phase, inst.Why)
 		}
 	}
+}
+
+// TestOldCopy goes on from an old copy of the record, many times, while the hosts have been worked on since:
+// nothing happens to them.
+func TestOldCopy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3, true)
+		l.begin()
+		l.want(2)
+		l.apply()
+		old := l.rec.State()
+		l.kill()
+		l.begin()
+		l.want(4)
+		l.apply()
+		l.kill()
+		l.rec = cluster.MemoryOf(old, time.Now)
+		l.want(6)
+		for range 5 {
+			l.begin()
+			plan := l.plan()
+			wanted := l.snapshot()
+			_, err := l.c.Approve(t.Context(), planner.Approval{Spec: &wanted, Base: plan.Base, Digest: plan.Digest, Request: "req"})
+			if !errors.Is(err, reconcile.ErrBlocked) {
+				t.Errorf("an old copy approves: %v", err)
+			}
+			if err := l.c.Housekeeping(t.Context()); !errors.Is(err, reconcile.ErrOldCopy) {
+				t.Errorf("an old copy tidies up: %v", err)
+			}
+			l.kill()
+		}
+		if l.total() != 4 {
+			t.Errorf("%d guests run", l.total())
+		}
+		l.begin()
+		defer l.kill()
+		if err := l.c.Takeover(t.Context(), &l.spec, "test"); err != nil {
+			t.Fatal(err)
+		}
+		l.apply()
+		l.matches()
+		if l.total() != 6 {
+			t.Errorf("%d guests run after the takeover\n%s", l.total(), l.dump())
+		}
+	})
 }
 
 // files are the paths of all files in shared pools.

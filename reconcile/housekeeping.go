@@ -20,7 +20,11 @@ func (c *Controller) Housekeeping(ctx context.Context) error {
 	if err := c.leading(); err != nil {
 		return err
 	}
-	return errors.Join(c.sweep(ctx), c.emptyTrash(ctx))
+	err := c.sweep(ctx)
+	if errors.Is(err, ErrOldCopy) {
+		return err
+	}
+	return errors.Join(err, c.emptyTrash(ctx))
 }
 
 // emptyTrash deletes what has expired.

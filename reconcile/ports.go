@@ -64,6 +64,8 @@ func (o Options) withDefaults() Options {
 var (
 	// ErrNotLeader: this process may not carry anything out.
 	ErrNotLeader = errors.New("not the leader")
+	// ErrOldCopy: the hosts have been worked on since the record ends.
+	ErrOldCopy = errors.New("this record is an old copy")
 	// ErrReadOnly: the record can't be written here.
 	ErrReadOnly = errors.New("the record is read-only")
 )

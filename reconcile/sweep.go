@@ -22,6 +22,9 @@ func (c *Controller) sweep(ctx context.Context) error {
 		return err
 	}
 	st := c.rec.State()
+	if hosts, epoch := planner.Behind(st, seen); len(hosts) > 0 {
+		return fmt.Errorf("%w: epoch %d has worked on %d hosts since", ErrOldCopy, epoch, len(hosts))
+	}
 	var errs []error
 	for address, h := range seen.Hosts {
 		if !h.Reachable || !h.Claimed {

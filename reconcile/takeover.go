@@ -36,6 +36,10 @@ func (c *Controller) Takeover(ctx context.Context, desired *spec.Spec, by string
 	if t.fleet == "" {
 		t.fleet = t.st.Fleet
 	}
+	// The record has to know of this epoch before any host does; the empty purge only moves its clock.
+	if _, err := c.rec.Propose(ctx, state.Command{Purge: &state.Purge{}}); err != nil {
+		return fmt.Errorf("begin the takeover: %w", err)
+	}
 	for i := range t.spec.Hosts {
 		if err := t.takeHost(ctx, &t.spec.Hosts[i]); err != nil {
 			t.errs = append(t.errs, fmt.Errorf("%s: %w", t.spec.Hosts[i].Name, err))

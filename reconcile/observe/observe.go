@@ -137,6 +137,9 @@ func (l Look) claim(ctx context.Context, h hypervisor.Host, o *planner.HostObser
 	}
 	o.Inventory.Owner = claim.Cluster
 	o.Claimed = l.Cluster != "" && claim.Cluster == l.Cluster
+	if o.Claimed {
+		o.ClaimEpoch = claim.Epoch
+	}
 	return nil
 }
 
