@@ -19,6 +19,9 @@ func (h *Handler) plan(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	opts, err := Options(req.Options)
+	if err == nil {
+		err = checkChosen(opts, desired, inForce(h.Planner.State()))
+	}
 	if err != nil {
 		fail(w, err)
 		return
