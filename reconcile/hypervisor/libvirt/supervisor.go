@@ -82,7 +82,7 @@ func (s *supervisor) session(ctx context.Context) (*session, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, &notSentError{fmt.Errorf("still connecting: %w", ctx.Err())}
+			return nil, &notSentError{&dialError{"no answer yet: the host is down, a firewall swallows the connection, or libvirtd hangs", ctx.Err()}}
 		case <-s.ctx.Done():
 			return nil, &notSentError{errClosed}
 		}
