@@ -32,9 +32,8 @@ host "kvm" {
   }
 }
 
-pool "vms" {
-  path   = "/srv/vms"
-  shared = true
+pool "vms" { # each host's own
+  path = "/srv/vms"
 }
 
 flavor "size" {

@@ -78,31 +78,26 @@ func mentions(m *wire.Message, address string) bool {
 	return false
 }
 
-// unplaced lists instances with the filters that removed the hosts; equal ones of a block collapse.
+// unplacedRow is one or more instances of a block that the same filters keep from every host.
+type unplacedRow struct {
+	label, text, nearest string
+	n                    int
+}
+
+// mostUnplaced bounds the rows of unplaced instances: a full fleet says so once, not ten thousand times.
+const mostUnplaced = 20
+
+// unplaced lists instances with the filters that removed the hosts.
 func (t *planText) unplaced(all []wire.Unplaced) {
-	type row struct {
-		label, text, nearest string
-		n                    int
+	rows := t.unplacedRows(all)
+	hidden := 0
+	if len(rows) > mostUnplaced && !t.o.Wide {
+		for _, r := range rows[mostUnplaced:] {
+			hidden += r.n
+		}
+		rows = rows[:mostUnplaced]
 	}
-	var rows []row
 	width := 0
-	for i := range all {
-		u := &all[i]
-		block, key := split(u.Address)
-		r := row{label: u.Address, text: t.rejected(u), n: 1}
-		if u.Placement != nil && u.Placement.Nearest != nil {
-			r.nearest = t.fleet.name(u.Placement.Nearest.Host) + ", " + u.Placement.Nearest.Message
-		}
-		if last := len(rows) - 1; last >= 0 && key != "" && !t.o.Wide {
-			lastBlock, _ := split(rows[last].label)
-			if lastBlock == block && rows[last].text == r.text && rows[last].nearest == r.nearest {
-				rows[last].label = block + "[*]"
-				rows[last].n++
-				continue
-			}
-		}
-		rows = append(rows, r)
-	}
 	for _, r := range rows {
 		if n := utf8.RuneCountInString(r.label); n <= widestLabel {
 			width = max(width, n)
@@ -118,6 +113,34 @@ func (t *planText) unplaced(all []wire.Unplaced) {
 			t.line("      nearest: %s", r.nearest)
 		}
 	}
+	if hidden > 0 {
+		t.line("  ... and %s more; -o wide lists them all", Count(hidden, "instance"))
+	}
+}
+
+// unplacedRows collapses the instances of a block that have equal rejections; the nearest miss shown is the
+// first one's.
+func (t *planText) unplacedRows(all []wire.Unplaced) []*unplacedRow {
+	type key struct{ block, text string }
+	var rows []*unplacedRow
+	at := map[key]*unplacedRow{}
+	for i := range all {
+		u := &all[i]
+		r := &unplacedRow{label: u.Address, text: t.rejected(u), n: 1}
+		if u.Placement != nil && u.Placement.Nearest != nil {
+			r.nearest = t.fleet.name(u.Placement.Nearest.Host) + ", " + u.Placement.Nearest.Message
+		}
+		block, element := split(u.Address)
+		same := key{block, r.text}
+		if first := at[same]; first != nil && element != "" && !t.o.Wide {
+			first.label = block + "[*]"
+			first.n++
+			continue
+		}
+		at[same] = r
+		rows = append(rows, r)
+	}
+	return rows
 }
 
 // rejected counts per filter: "11 hosts: 9 availability_zone, 1 ram, 1 server_group_anti_affinity".

@@ -243,3 +243,30 @@ func TestMovesShareAColumn(t *testing.T) {
 		t.Errorf("the moves begin in columns %v, want two equal ones", columns)
 	}
 }
+
+// A full fleet says so once for each block, and not for more blocks than one can read.
+func TestUnplacedCollapse(t *testing.T) {
+	p := &wire.Plan{Hosts: twelve()}
+	add := func(address string, nearest int) {
+		p.Unplaced = append(p.Unplaced, wire.Unplaced{Address: address, Placement: &wire.Placement{
+			Candidates: 12, Rejections: []wire.Rejection{{Filter: "ram", Hosts: 12}},
+			Nearest: &wire.Nearest{Host: p.Hosts[nearest].Address, Filter: "ram", Message: "ram: full"},
+		}})
+	}
+	for n := range 24 {
+		add(web(n), n%12)
+		add(fmt.Sprintf("instance.one%02d", n), 0)
+	}
+	var text strings.Builder
+	if err := render.Plan(&text, p, render.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"instance.web[*]  24  12 hosts: 12 ram\n      nearest: a1, ram: full", "instance.one18", "... and 5 instances more"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("want %q in:\n%s", want, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "instance.one19") {
+		t.Errorf("more than %d rows:\n%s", 20, text.String())
+	}
+}
