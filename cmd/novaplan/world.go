@@ -69,11 +69,8 @@ func openSimulation(p place, cluster string, writes bool) (*world, error) {
 		opts = sim.Realistic()
 	}
 	opts.Networks = p.networks
-	dir := filepath.Join(p.record(), "hosts")
-	var w *sim.World
-	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) && !writes {
-		w = sim.New(opts) // nothing was ever done there
-	} else if w, err = sim.Open(dir, opts); err != nil {
+	w, err := simulation(filepath.Join(p.record(), "hosts"), opts, writes)
+	if err != nil {
 		return nil, err
 	}
 	for line := range strings.SplitSeq(os.Getenv(envSimFaults), ";") {
@@ -90,6 +87,18 @@ func openSimulation(p place, cluster string, writes bool) (*world, error) {
 		driver: w, close: w.Close,
 		images: reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: disk.Simulated{}, Cache: cache}},
 	}, nil
+}
+
+// simulation opens the simulated hosts in dir, or a copy of them for who only looks.
+func simulation(dir string, opts sim.Options, writes bool) (*sim.World, error) {
+	if writes {
+		return sim.Open(dir, opts)
+	}
+	w, err := sim.Look(dir, opts)
+	if errors.Is(err, os.ErrNotExist) {
+		return sim.New(opts), nil // nothing was ever done there
+	}
+	return w, err
 }
 
 // opener opens secrets with the cluster's key, which is read when the first one has to be opened.

@@ -78,7 +78,7 @@ func (j *journal) replay(apply func(change) error) error {
 		}
 		var changes []change
 		if err := json.Unmarshal(line, &changes); err != nil {
-			return fmt.Errorf("%s is damaged at byte %d: %w", journalName, j.good, err)
+			return fmt.Errorf("%s is damaged at byte %d; remove the folder to begin with new hosts", journalName, j.good)
 		}
 		for _, c := range changes {
 			if err := apply(c); err != nil {

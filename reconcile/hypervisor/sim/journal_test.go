@@ -131,6 +131,61 @@ func TestTornLastLineIsDropped(t *testing.T) {
 	}
 }
 
+// TestLookWritesNothing: others may have the folder open, and it may be read-only.
+func TestLookWritesNothing(t *testing.T) {
+	dir := t.TempDir()
+	w, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	h, err := w.Open(t.Context(), hypervisor.Target{Name: "a", URI: "sim://a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SetClaim(t.Context(), hypervisor.Claim{Cluster: "c1"}); err != nil {
+		t.Fatal(err)
+	}
+	before := listed(t, dir)
+	copied, err := Look(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	h, err = copied.Open(t.Context(), hypervisor.Target{Name: "a", URI: "sim://a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim, err := h.GetClaim(t.Context())
+	if err != nil || claim.Cluster != "c1" {
+		t.Errorf("the copy shows claim %+v, %v", claim, err)
+	}
+	if err := h.ReleaseClaim(t.Context(), "c1"); err != nil {
+		t.Error(err)
+	}
+	if after := listed(t, dir); after != before {
+		t.Errorf("looking changed the folder:\n%s\nbefore:\n%s", after, before)
+	}
+}
+
+// listed returns names, sizes and times of what is in a folder.
+func listed(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&b, e.Name(), info.Size(), info.ModTime())
+	}
+	return b.String()
+}
+
 func TestOneOwnerPerFolder(t *testing.T) {
 	dir := t.TempDir()
 	w := openDir(t, dir, Options{})

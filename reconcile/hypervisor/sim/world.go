@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -131,6 +133,25 @@ func Open(dir string, opts Options) (*World, error) {
 		j.close()
 		return nil, fmt.Errorf("simulated hosts in %s: %w", dir, err)
 	}
+	w.rearm()
+	return w, nil
+}
+
+// Look returns a copy of the world whose journal is in folder dir: nothing is written there, and what
+// happens in the copy is forgotten with it. The folder may be read-only, and others may have it open.
+func Look(dir string, opts Options) (*World, error) {
+	file, err := os.Open(filepath.Join(dir, journalName))
+	if err != nil {
+		return nil, fmt.Errorf("simulated hosts: %w", err)
+	}
+	defer file.Close()
+	w := New(opts)
+	if err := (&journal{file: file}).replay(w.restore); err != nil {
+		return nil, fmt.Errorf("simulated hosts in %s: %w", dir, err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.reindex()
 	w.rearm()
 	return w, nil
 }
