@@ -38,6 +38,9 @@ func nearAddress(err error, address string, s *spec.Spec) error {
 		if a.Block() == spec.Address(address) {
 			d = 1
 		}
+		if d == 0 {
+			return err // it is there; something else about it isn't
+		}
 		if d < least {
 			best, least = string(*a), d
 		}

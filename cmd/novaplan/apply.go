@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/novaplan/novaplan/cluster"
-	"github.com/novaplan/novaplan/cluster/api"
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/reconcile"
 )
@@ -84,6 +83,16 @@ func (c *console) apply(cmd *cobra.Command, path string, flags *applyFlags, comm
 		return usage(cmd, fmt.Sprintf("-parallelism %d: want 1 or more", flags.parallel))
 	}
 	saved := isFile(path)
+	if saved && command == "destroy" {
+		return usage(cmd, path+" is a file; destroy takes the folder of a spec")
+	}
+	if saved {
+		if err := checkSaved(cmd); err != nil {
+			return err
+		}
+	} else if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no folder and no saved plan %s", path)
+	}
 	if flags.json && !flags.approve && !saved {
 		return usage(cmd, "-json can't ask: it needs -auto-approve or a saved plan")
 	}
@@ -117,30 +126,6 @@ func (c *console) open(ctx context.Context, path string, saved bool, flags *appl
 		return nil, err
 	}
 	return p, p.ask(ctx, flags.options(), true)
-}
-
-// openSaved takes the record that a saved plan was made for. What the plan shows is what was seen then.
-func (c *console) openSaved(ctx context.Context, path string, opts reconcile.Options, command string) (*planned, error) {
-	f, err := readPlanFile(path)
-	if err != nil {
-		return nil, err
-	}
-	s, err := api.DecodeSpec(f.Request.Spec)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	p := &planned{spec: s, request: f.Request, plan: f.Plan, place: place{dir: f.Dir, fleet: s.Fleet, simulate: f.Simulate, command: command}}
-	if f.Simulate {
-		p.place.rewire(s)
-	}
-	if p.session, err = take(ctx, p.place, cluster.Options{Fleet: s.Fleet, ID: f.Cluster}, opts); err != nil {
-		return nil, err
-	}
-	if id := p.session.identity.Cluster; id != f.Cluster {
-		_ = p.session.close()
-		return nil, fmt.Errorf("%s was made for another record (cluster %s, this one is %s); plan again", path, f.Cluster, id)
-	}
-	return p, nil
 }
 
 // applying is one apply, from the plan to the outputs.
@@ -197,6 +182,9 @@ func (a *applying) show() error {
 	return a.c.showPlan(a.p.plan, &a.flags.planFlags, a.p.parallel())
 }
 
+// noAnswer is said where nobody is there to be asked.
+const noAnswer = "(no answer: standard input is at its end; -auto-approve doesn't ask)"
+
 // ask wants the word yes, because what follows may not be undone.
 func (a *applying) ask(ctx context.Context) error {
 	question := "Do this?"
@@ -208,7 +196,7 @@ func (a *applying) ask(ctx context.Context) error {
 	go func() {
 		line, err := bufio.NewReader(a.c.In).ReadString('\n')
 		if err != nil && line == "" {
-			line = "(no answer: standard input is at its end; -auto-approve doesn't ask)"
+			line = noAnswer
 		}
 		answer <- strings.TrimSpace(line)
 	}()

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
 
 	"github.com/agext/levenshtein"
@@ -43,9 +46,9 @@ func shorthands() map[string]bool {
 func suggestFlag(cmd *cobra.Command, err error) error {
 	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !ok {
-		return usage(cmd, err.Error())
+		return usage(cmd, wrongFlag(err))
 	}
-	best, least := "", 4
+	best, least := "", min(4, len(name))
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if d := levenshtein.Distance(name, f.Name, nil); d < least && !f.Hidden {
 			best, least = f.Name, d
@@ -56,4 +59,31 @@ func suggestFlag(cmd *cobra.Command, err error) error {
 		text += "; did you mean -" + best + "?"
 	}
 	return usage(cmd, text)
+}
+
+// wrongFlag says what is wrong with a flag's value in our words.
+func wrongFlag(err error) string {
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &missing):
+		return fmt.Sprintf("-%s wants a value", missing.GetSpecifiedName())
+	case errors.As(err, &value):
+		f := value.GetFlag()
+		want := map[string]string{"int": "a number", "bool": "true or false", "duration": `a duration such as "10s"`}[f.Value.Type()]
+		if want == "" {
+			want = "another value"
+		}
+		return fmt.Sprintf("-%s %s: want %s", f.Name, value.GetValue(), want)
+	}
+	return err.Error()
+}
+
+// errorOf takes what the message says anyway off a file's error.
+func errorOf(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }

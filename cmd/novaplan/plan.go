@@ -48,7 +48,7 @@ func (f *planFlags) check(cmd *cobra.Command) error {
 	}
 	for _, list := range [][]string{f.target, f.exclude} {
 		for i, a := range list {
-			address, err := spec.ParseAddress(a)
+			address, err := spec.ParseAddress(requote(a))
 			if err != nil {
 				return usage(cmd, err.Error())
 			}

@@ -1,22 +1,32 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/novaplan/novaplan/cluster"
+	"github.com/novaplan/novaplan/cluster/api"
 	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/reconcile"
 )
 
-// planFileFormat is the format of saved plans. They are for the same version of novaplan, so it
-// changes whenever they do.
-const planFileFormat = "novaplan-plan/1"
+// A saved plan is one line that says what it is, and JSON. It is for the same version of novaplan, so the
+// format changes whenever the JSON does.
+const (
+	planFilePrefix = "novaplan-plan/"
+	planFileFormat = planFilePrefix + "2"
+)
 
 // planFile is a saved plan: what was seen, and the sealed spec that it was made of.
 type planFile struct {
-	Format   string           `json:"format"`
 	Dir      string           `json:"dir"` // of the spec, absolute
 	Simulate bool             `json:"simulate,omitempty"`
 	Cluster  string           `json:"cluster"` // id of the record it was made for
@@ -31,30 +41,75 @@ func (p *planned) save(path string) error {
 		return err
 	}
 	data, err := json.Marshal(planFile{
-		Format: planFileFormat, Dir: dir, Simulate: p.place.simulate, Cluster: p.session.identity.Cluster,
+		Dir: dir, Simulate: p.place.simulate, Cluster: p.session.identity.Cluster,
 		Request: p.request, Plan: p.plan,
 	})
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, data, 0o600); err != nil {
+	if err := os.WriteFile(path, append([]byte(planFileHead(data)), data...), 0o600); err != nil {
 		return fmt.Errorf("save plan: %w", err)
 	}
 	return nil
 }
 
+// planFileHead is the first line: the format, and a checksum of the rest.
+func planFileHead(data []byte) string {
+	return fmt.Sprintf("%s sha256:%x\n", planFileFormat, sha256.Sum256(data))
+}
+
 // readPlanFile reads a saved plan.
 func readPlanFile(path string) (*planFile, error) {
-	data, err := os.ReadFile(path)
+	all, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
+	head, data, _ := bytes.Cut(all, []byte("\n"))
 	f := new(planFile)
-	if err := json.Unmarshal(data, f); err != nil || f.Plan == nil {
+	switch format, _, _ := strings.Cut(string(head), " "); {
+	case !strings.HasPrefix(format, planFilePrefix):
 		return nil, fmt.Errorf("%s is no saved plan; give a folder, or a file written by novaplan plan -out", path)
+	case format != planFileFormat:
+		return nil, fmt.Errorf("%s was saved by another version of novaplan; plan again", path)
+	case string(head)+"\n" != planFileHead(data), json.Unmarshal(data, f) != nil, f.Plan == nil:
+		return nil, fmt.Errorf("%s is damaged: it isn't what novaplan plan -out wrote; plan again", path)
 	}
-	if f.Format != planFileFormat {
-		return nil, errors.New(path + " was saved by another version of novaplan; plan again")
+	if _, err := os.Stat(f.Dir); err != nil {
+		return nil, fmt.Errorf("%s was made for the spec in %s, which can't be reached: %w; plan again where the spec is now", path, f.Dir, errorOf(err))
 	}
 	return f, nil
+}
+
+// openSaved takes the record that a saved plan was made for. What the plan shows is what was seen then.
+func (c *console) openSaved(ctx context.Context, path string, opts reconcile.Options, command string) (*planned, error) {
+	f, err := readPlanFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s, err := api.DecodeSpec(f.Request.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	p := &planned{spec: s, request: f.Request, plan: f.Plan, place: place{dir: f.Dir, fleet: s.Fleet, simulate: f.Simulate, command: command}}
+	if f.Simulate {
+		p.place.rewire(s)
+	}
+	if p.session, err = take(ctx, p.place, cluster.Options{Fleet: s.Fleet, ID: f.Cluster}, opts); err != nil {
+		return nil, err
+	}
+	if id := p.session.identity.Cluster; id != f.Cluster {
+		_ = p.session.close()
+		return nil, fmt.Errorf("%s was made for another record (cluster %s, this one is %s); plan again", path, f.Cluster, id)
+	}
+	return p, nil
+}
+
+// checkSaved refuses flags that would have to change a saved plan.
+func checkSaved(cmd *cobra.Command) error {
+	for _, name := range []string{"target", "exclude", "destroy", "allow-partial", "simulate", "var", "var-file"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed {
+			return usage(cmd, fmt.Sprintf("-%s doesn't go with a saved plan, which is carried out as it is; give it to novaplan plan -out", name))
+		}
+	}
+	return nil
 }

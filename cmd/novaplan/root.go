@@ -42,7 +42,7 @@ func newRoot(c *console) *cobra.Command {
 				return nil
 			}
 			if err := os.Chdir(chdir); err != nil {
-				return fmt.Errorf("-chdir: %w", err)
+				return fmt.Errorf("-chdir %s: %w", chdir, errorOf(err))
 			}
 			return nil
 		},

@@ -38,7 +38,10 @@ Make sure that no other novaplan works on these hosts: it would be locked out.`,
 				}
 				fmt.Fprintf(c.Err, "Take over %s (%s) for fleet %q? Whatever else manages them is locked out. Type yes to go on: ",
 					render.Count(len(names), "host"), strings.Join(names, " "), p.spec.Fleet)
-				line, _ := bufio.NewReader(c.In).ReadString('\n') // no answer is no
+				line, err := bufio.NewReader(c.In).ReadString('\n')
+				if err != nil && line == "" {
+					c.note("%s", noAnswer)
+				}
 				if strings.TrimSpace(line) != "yes" {
 					c.note("Nothing was changed.")
 					return exit(exitError)
