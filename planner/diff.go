@@ -130,6 +130,7 @@ func (c *computation) existing(r *record) {
 		return
 	}
 	c.unsupported(r)
+	c.settings(r)
 	c.power(r)
 	c.redefined(r)
 	if c.draining(r.have.Host) {

@@ -21,6 +21,7 @@ const (
 	ReasonFoundRunning  = "found-running"  // drift: it runs and should not
 	ReasonFoundMissing  = "found-missing"  // drift: the domain is gone
 	ReasonFoundChanged  = "found-changed"  // drift: the domain was redefined
+	ReasonSettings      = "settings"       // only what is recorded of it changes
 	ReasonUnclaimedHost = "unclaimed-host" // a host of the spec that nobody owns
 	ReasonHostRemoved   = "host-removed"   // an empty host left the spec
 	ReasonApproved      = "approved"       // decided before, not finished yet

@@ -25,7 +25,7 @@ func (c *computation) remove(r *record) {
 	}
 	change := &Change{
 		Address: r.have.Address, Name: r.have.Address.Short(), Action: ActTerminate, From: r.have.Host, Reason: reason, Interrupts: true,
-		Details: []string{"disks kept in the trash for " + r.have.TrashRetention.String()},
+		Details: []string{"disks kept in the trash for " + shortDuration(r.have.TrashRetention)},
 	}
 	j := c.add(&job{
 		op:   state.Operation{Action: state.Terminate, Instance: r.have.Address, From: r.have.Host, Reason: reason},

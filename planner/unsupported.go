@@ -2,11 +2,7 @@ package planner
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
-
-	"github.com/novaplan/novaplan/spec"
 )
 
 // unsupported names every difference that takes a restart, resize or rebuild: these come with the
@@ -30,16 +26,11 @@ func (c *computation) unsupported(r *record) {
 					"or remove the instance and add it under another name."}})
 		}
 	}
-	c.firstBootChange(r)
-}
-
-func ignores(in *spec.Instance, name string) bool {
-	return slices.Contains(in.Lifecycle.IgnoreChanges, name) || slices.Contains(in.Lifecycle.IgnoreChanges, "all")
 }
 
 func (c *computation) sizeChange(r *record) []AttributeChange {
 	flavor := c.index.Flavors[r.want.Flavor]
-	if flavor == nil || ignores(r.want, "flavor") {
+	if flavor == nil || r.want.Ignores("flavor") {
 		return nil
 	}
 	var diffs []AttributeChange
@@ -63,7 +54,7 @@ func (c *computation) sizeChange(r *record) []AttributeChange {
 }
 
 func (c *computation) imageChange(r *record) []AttributeChange {
-	if ignores(r.want, "image") {
+	if r.want.Ignores("image") {
 		return nil
 	}
 	was, image := r.have.Image, c.index.Images[r.want.Image]
@@ -91,7 +82,7 @@ func shortDigest(d string) string {
 
 func (c *computation) poolChange(r *record) []AttributeChange {
 	want := c.pool(r.want)
-	if ignores(r.want, "pool") || want.Path == "" || want.Path == r.have.Pool.Path {
+	if r.want.Ignores("pool") || want.Path == "" || want.Path == r.have.Pool.Path {
 		return nil
 	}
 	return []AttributeChange{{"pool", r.have.Pool.Path, want.Path}}
@@ -99,7 +90,7 @@ func (c *computation) poolChange(r *record) []AttributeChange {
 
 func (c *computation) nicChange(r *record) []AttributeChange {
 	have, want := r.have.NICs, r.want.NICs
-	if ignores(r.want, "nic") {
+	if r.want.Ignores("nic") {
 		return nil
 	}
 	if len(have) != len(want) {
@@ -118,26 +109,4 @@ func (c *computation) nicChange(r *record) []AttributeChange {
 		}
 	}
 	return diffs
-}
-
-// firstBootChange says of user data, metadata and keys that a guest read them when it first booted.
-func (c *computation) firstBootChange(r *record) {
-	var names []string
-	if h := r.want.UserData.HMAC; len(h) > 0 && len(r.have.UserData) > 0 && !slices.Equal(h, r.have.UserData) && !ignores(r.want, "user_data") {
-		names = append(names, "user_data")
-	}
-	if was := c.base().Index.Instances[r.have.Address]; was != nil && was != r.want {
-		if !maps.Equal(was.Metadata, r.want.Metadata) && !ignores(r.want, "metadata") {
-			names = append(names, "metadata")
-		}
-		if was.Keypair != r.want.Keypair && !ignores(r.want, "keypair") {
-			names = append(names, "keypair")
-		}
-	}
-	if len(names) == 0 {
-		return
-	}
-	c.warn(Message{Code: CodeFirstBoot, Address: r.address(), Source: r.source(),
-		Summary: fmt.Sprintf("%s: %s changed, which a guest reads at its first boot only", r.address(), strings.Join(names, ", ")),
-		Detail:  []string{"The running guest doesn't see it; its config drive is made anew with a rebuild, which comes with the lifecycle."}})
 }

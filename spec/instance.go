@@ -1,6 +1,9 @@
 package spec
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Power is the state that an instance is wanted in.
 type Power string
@@ -65,6 +68,11 @@ type Update struct {
 type Lifecycle struct {
 	PreventDestroy bool     `json:"prevent_destroy,omitempty"`
 	IgnoreChanges  []string `json:"ignore_changes,omitempty"`
+}
+
+// Ignores reports whether lifecycle.ignore_changes names the attribute, or all.
+func (in *Instance) Ignores(name string) bool {
+	return slices.Contains(in.Lifecycle.IgnoreChanges, name) || slices.Contains(in.Lifecycle.IgnoreChanges, "all")
 }
 
 // Defaults of an instance.

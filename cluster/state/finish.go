@@ -35,8 +35,9 @@ func (t *transition) step(c *Step) *Refusal {
 	return nil
 }
 
-// merge takes over what an operation found out about its instance. Identity, place and size are the
-// record's own; the generation only grows.
+// merge takes over what an operation found out about its instance. Identity, place, size and what only the
+// spec decides are the record's own; the generation only grows. The size of a root disk that is as large as
+// its image is found out with the image.
 func (t *transition) merge(address spec.Address, found *Instance) {
 	old, ok := t.Instances.Get(string(address))
 	if found == nil || !ok {
@@ -46,6 +47,10 @@ func (t *transition) merge(address spec.Address, found *Instance) {
 	in.Address, in.Stack, in.UUID, in.Incarnation = old.Address, old.Stack, old.UUID, old.Incarnation
 	in.Host, in.Size, in.Phase, in.Why = old.Host, old.Size, old.Phase, old.Why
 	in.Generation = max(old.Generation, found.Generation)
+	if old.Size.DiskMiB == 0 && old.Phase == Building {
+		in.Size.DiskMiB = max(0, found.Size.DiskMiB)
+	}
+	in.set(old.settings())
 	in.CreatedAt = old.CreatedAt
 	t.setInstance(&in)
 }
@@ -144,7 +149,11 @@ func (t *transition) retarget(c *Retarget) *Refusal {
 	if c.To == op.To || c.To == op.From {
 		return refuse(Invalid, "%s: %s is no other target", op.ID, c.To)
 	}
-	if r := t.roomFor(op, c.To); r != nil {
+	next := *op
+	if in, ok := t.Instances.Get(string(op.Instance)); ok {
+		next.Size = in.Size // it may know its disk by now
+	}
+	if r := t.roomFor(&next, c.To); r != nil {
 		return r
 	}
 	if op.Action == Migrate {
@@ -152,7 +161,6 @@ func (t *transition) retarget(c *Retarget) *Refusal {
 			return r
 		}
 	}
-	next := *op
 	next.To, next.Attempt, next.Steps = c.To, op.Attempt+1, nil
 	next.Tried = append(slices.Clip(op.Tried), op.To)
 	t.setOperation(&next)

@@ -14,6 +14,7 @@ func (st State) Propose(sp *spec.Spec) State {
 	for _, m := range sp.Moved {
 		t.move(m)
 	}
+	t.settle()
 	return t.State
 }
 
