@@ -49,11 +49,11 @@ func Load(clusterID string) (*Key, error) {
 	}
 	master, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil {
-		return nil, fmt.Errorf("key %s is not hexadecimal", path)
+		return nil, fmt.Errorf("key %s is damaged: put a backup in its place, or remove it and run novaplan takeover, which makes a new one", path)
 	}
 	k, err := keyOf(master)
 	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", path, err)
+		return nil, fmt.Errorf("key %s is damaged (%w): put a backup in its place, or remove it and run novaplan takeover, which makes a new one", path, err)
 	}
 	return k, nil
 }

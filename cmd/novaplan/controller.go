@@ -115,6 +115,7 @@ func newController(rec reconcile.Record, w *world, opts reconcile.Options, p pla
 		identity: wire.Identity{
 			Version: version, PID: os.Getpid(), Command: p.command,
 			Mode: string(st.Mode), Cluster: st.ClusterID, Fleet: st.Fleet,
+			Secrets: st.Desired != nil && hasSecrets(st.Desired.Spec),
 		},
 	}
 }

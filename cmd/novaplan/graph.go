@@ -20,7 +20,7 @@ func newGraph(c *console) *cobra.Command {
 		Args: atMost(1, "one folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if operations {
-				p, err := c.makePlan(cmd.Context(), folderOf(args), &flags, false)
+				p, err := c.makePlan(cmd.Context(), folderOf(args), &flags, keyToLook)
 				if err != nil {
 					return err
 				}

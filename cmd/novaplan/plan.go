@@ -79,11 +79,18 @@ Signs: + create   - terminate   ~ change   !~ restart   -> live-migrate   !> col
 			if err := flags.check(cmd); err != nil {
 				return err
 			}
-			p, err := c.makePlan(cmd.Context(), folderOf(args), &flags, out != "")
+			use := keyToLook
+			if out != "" {
+				use = keyToKeep
+			}
+			p, err := c.makePlan(cmd.Context(), folderOf(args), &flags, use)
 			if err != nil {
 				return err
 			}
 			defer p.session.close()
+			if p.keyLost {
+				c.warnKeyLost(p.session.identity)
+			}
 			if out != "" {
 				if err := p.save(out); err != nil {
 					return err
@@ -124,10 +131,11 @@ type planned struct {
 	request wire.PlanRequest
 	plan    *wire.Plan
 	place   place
+	keyLost bool // secrets were sealed with a key that isn't here
 }
 
 // makePlan loads, reaches the controller and asks for the plan. The caller closes the session.
-func (c *console) makePlan(ctx context.Context, dir string, flags *planFlags, keep bool) (*planned, error) {
+func (c *console) makePlan(ctx context.Context, dir string, flags *planFlags, use keyUse) (*planned, error) {
 	p, err := c.prepare(ctx, dir, &flags.specFlags, "plan")
 	if err != nil {
 		return nil, err
@@ -135,7 +143,7 @@ func (c *console) makePlan(ctx context.Context, dir string, flags *planFlags, ke
 	if p.session, err = reach(ctx, p.place); err != nil {
 		return nil, err
 	}
-	return p, p.ask(ctx, flags.options(), keep)
+	return p, p.ask(ctx, flags.options(), use)
 }
 
 // prepare loads the spec of a folder and finds out where its record is.
@@ -155,8 +163,11 @@ func (c *console) prepare(ctx context.Context, dir string, flags *specFlags, com
 }
 
 // ask seals the spec and gets the plan. A failure closes the session.
-func (p *planned) ask(ctx context.Context, opts wire.Options, keep bool) error {
-	err := p.send(keep)
+func (p *planned) ask(ctx context.Context, opts wire.Options, use keyUse) error {
+	if opts.Destroy {
+		use = keyToLook // what goes needs no secrets
+	}
+	err := p.send(use)
 	if err == nil {
 		p.request.Options = opts
 		p.plan, err = p.session.Plan(ctx, p.request)
@@ -168,13 +179,15 @@ func (p *planned) ask(ctx context.Context, opts wire.Options, keep bool) error {
 }
 
 // send puts the sealed spec into the request.
-func (p *planned) send(keep bool) error {
+func (p *planned) send(use keyUse) error {
 	if err := p.session.sameFleet(p.spec.Fleet); err != nil {
 		return err
 	}
-	if err := sealSecrets(p.spec, p.session.identity.Cluster, keep); err != nil {
+	lost, err := sealSecrets(p.spec, p.session.identity, use)
+	if err != nil {
 		return err
 	}
+	p.keyLost = lost
 	encoded, err := api.EncodeSpec(p.spec)
 	p.request.Spec = encoded
 	return err

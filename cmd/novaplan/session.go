@@ -8,11 +8,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	osuser "os/user"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/novaplan/novaplan/cluster"
@@ -79,7 +77,7 @@ func reach(ctx context.Context, p place) (*session, error) {
 		}
 		var locked *cluster.LockedError
 		if !errors.As(err, &locked) || tries == reachTries || ctx.Err() != nil {
-			return nil, explainOpen(err, p)
+			return nil, explainOpen(err, p, false)
 		}
 	}
 }
@@ -96,7 +94,7 @@ func take(ctx context.Context, p place, begin cluster.Options, opts reconcile.Op
 	}
 	local, err := newWriter(ctx, p, begin, opts)
 	if err != nil {
-		return nil, explainOpen(err, p)
+		return nil, explainOpen(err, p, true)
 	}
 	return local.session(), nil
 }
@@ -174,37 +172,6 @@ func (s *session) sameFleet(fleet string) error {
 		Message: fmt.Sprintf("this spec is of fleet %q, the record here is of fleet %q", fleet, s.identity.Fleet),
 		Detail:  []string{"Is this the right branch, the right folder? A fleet can't be renamed: its name stands on every host."},
 	}
-}
-
-// explainOpen says what to do about a record that can't be opened.
-func explainOpen(err error, p place) error {
-	e := &wire.Error{Code: api.CodeFailed, Message: err.Error()}
-	var locked *cluster.LockedError
-	switch {
-	case errors.As(err, &locked) && locked.PID != 0:
-		e.Message = fmt.Sprintf("another command is running here (pid %d)", locked.PID)
-		e.Detail = []string{"Wait for it to end, or look at it with: ps " + fmt.Sprint(locked.PID)}
-	case errors.As(err, &locked):
-		e.Message = "another command is running here"
-		e.Detail = []string{"Wait for it to end."}
-	case errors.Is(err, cluster.ErrReadOnly), errors.Is(err, os.ErrPermission), errors.Is(err, syscall.EROFS):
-		e.Message = p.record() + " can't be written to"
-		e.Detail = []string{"novaplan plan and status work all the same. To apply, make the folder writable for " + user() + "."}
-	case errors.Is(err, cluster.ErrDiskFull), errors.Is(err, syscall.ENOSPC):
-		e.Detail = []string{"Make room on the disk that holds " + p.record() + ". Nothing was changed."}
-	case errors.Is(err, state.ErrNewer):
-		e.Detail = []string{"This is novaplan " + version + ": use the newer one that wrote it."}
-	default:
-		return err
-	}
-	return e
-}
-
-func user() string {
-	if u, err := osuser.Current(); err == nil {
-		return u.Username
-	}
-	return fmt.Sprintf("user %d", os.Getuid())
 }
 
 // placeOf finds out whether the folder's hosts are simulated. Simulated and real ones don't mix: a plan

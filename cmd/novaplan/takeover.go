@@ -51,7 +51,7 @@ Make sure that no other novaplan works on these hosts: it would be locked out.`,
 				return err
 			}
 			defer p.session.close()
-			if err := p.send(true); err != nil {
+			if err := p.send(keyAnew); err != nil {
 				return err
 			}
 			s, err := p.session.Takeover(ctx, wire.TakeoverRequest{Spec: p.request.Spec, By: operator()})

@@ -84,4 +84,5 @@ type Identity struct {
 	Mode    string `json:"mode"`
 	Cluster string `json:"cluster"`
 	Fleet   string `json:"fleet"`
+	Secrets bool   `json:"secrets,omitempty"` // some in the record were sealed with the cluster's key
 }
