@@ -48,11 +48,52 @@ func (c *computation) sight(s sighting, known map[string]bool) {
 	}
 }
 
+// PastLife reports whether a UUID is that of a life of an address which the record has seen end: a domain of it
+// that is off came from a call that arrived late, and is nobody's.
+func PastLife(st state.State, address spec.Address, uuid string) bool {
+	lives, _ := st.Lives.Get(string(address))
+	if st.Busy(address) != nil {
+		return false
+	}
+	for _, in := range st.Instances.All() { // a moved block may have given it another address
+		if in.UUID == uuid {
+			return false
+		}
+	}
+	for n := lives; n > 0; n-- {
+		if state.InstanceUUID(st.ClusterID, address, n) == uuid {
+			return true
+		}
+	}
+	return false
+}
+
+// GivenUp reports whether a definition on a host is what a migration of the instance left there that the record
+// gave up: it has the generation which that one would have given it.
+func GivenUp(st state.State, in *state.Instance, at spec.Address, generation uint64) bool {
+	if at == in.Host || generation != in.Generation+1 || st.Busy(in.Address) != nil {
+		return false
+	}
+	for _, op := range st.Operations.All() {
+		if op.Action == state.Migrate && op.Phase.Final() && op.Instance == in.Address && op.From == in.Host &&
+			(op.To == at || slices.Contains(op.Tried, at)) {
+			return true
+		}
+	}
+	return false
+}
+
 // unknownDomain: our stamp, but not in the record. What is being built or taken away right now is
 // neither a surprise nor lost.
 func (c *computation) unknownDomain(s sighting) {
 	d := s.domain
 	if len(c.work[d.Address]) > 0 {
+		return
+	}
+	if d.Power == PowerOff && PastLife(c.st, d.Address, d.UUID) {
+		c.warn(Message{Code: CodeStaleCopy, Address: d.Address,
+			Summary: fmt.Sprintf("a definition of a former %s is left on %s (domain %s, off)", d.Address, s.host.name(), d.Name),
+			Detail:  []string{"It came there late and is removed after the next apply."}})
 		return
 	}
 	c.stamped[d.Address] = s

@@ -13,7 +13,7 @@ func (c *computation) locate(r *record) bool {
 	var here *sighting
 	var elsewhere []sighting
 	for i, s := range c.sightings[r.have.UUID] {
-		if s.domain.Generation > r.have.Generation {
+		if s.domain.Generation > r.have.Generation && !c.leftByMove(r, s) {
 			c.freeze(r, CodeBehind, fmt.Sprintf("%s has generation %d of it, the record has %d: the record is behind",
 				s.host.name(), s.domain.Generation, r.have.Generation))
 			return false
@@ -43,6 +43,20 @@ func (c *computation) locate(r *record) bool {
 	return true
 }
 
+// leftByMove: the definition of a move that was undone came late to its destination. It is off, and the guest is
+// where the record has it, so nothing is in doubt.
+func (c *computation) leftByMove(r *record, s sighting) bool {
+	if s.domain.Power != PowerOff || !GivenUp(c.st, r.have, s.host.address(), s.domain.Generation) {
+		return false
+	}
+	for _, other := range c.sightings[r.have.UUID] {
+		if other.host == r.host {
+			return other.domain.Generation <= r.have.Generation
+		}
+	}
+	return false
+}
+
 // tolerate reports whether a domain on another host leaves the recorded one certain: only an old
 // definition that doesn't run does.
 func (c *computation) tolerate(r *record, s sighting, here *sighting) bool {
@@ -61,7 +75,7 @@ func (c *computation) tolerate(r *record, s sighting, here *sighting) bool {
 	}
 	c.warn(Message{Code: CodeStaleCopy, Address: r.address(), Source: r.source(),
 		Summary: fmt.Sprintf("an old definition of %s is left on %s (domain %s, off)", r.address(), s.host.name(), s.domain.Name),
-		Detail:  []string{fmt.Sprintf("It is not started by anybody. Remove it there: virsh undefine %s", s.domain.Name)}})
+		Detail:  []string{"It is not started by anybody, and removed after the next apply."}})
 	return true
 }
 

@@ -211,3 +211,44 @@ func TestUnreachableHostIsLeftAlone(t *testing.T) {
 	w.obs.Hosts["host.h1"].Reachable = true
 	w.converge(more)
 }
+
+// TestLateDefinitions: what calls that arrived late have defined stands in nobody's way, as long as it is off.
+func TestLateDefinitions(t *testing.T) {
+	w, s, in, _ := one(t)
+	past := Domain{UUID: in.UUID, Name: in.Domain, Power: PowerOff, Persistent: true, Cluster: testCluster, Address: in.Address, Generation: 1}
+	w.converge(edit(s, func(s *spec.Spec) { s.Instances = nil }))
+	w.foreign("host.h2", past)
+	if p := w.replan(); len(p.Errors) != 0 || !slices.Equal(codes(p.Warnings), []string{CodeStaleCopy}) {
+		t.Errorf("of a life that is over: errors %+v, warnings %+v", p.Errors, p.Warnings)
+	}
+	running := &w.obs.Hosts["host.h2"].Domains[0]
+	running.Power = PowerRunning
+	if p := w.replan(); !slices.Equal(codes(p.Errors), []string{CodeUnknownDomain}) {
+		t.Errorf("of one that runs: %+v", p.Errors)
+	}
+	running.Power, running.UUID = PowerOff, state.InstanceUUID(testCluster, in.Address, 9)
+	if p := w.replan(); !slices.Equal(codes(p.Errors), []string{CodeUnknownDomain}) {
+		t.Errorf("of a life that the record doesn't know: %+v", p.Errors)
+	}
+}
+
+// TestDefinitionLeftByMove: a move that was given up can leave the next generation's definition at its
+// destination.
+func TestDefinitionLeftByMove(t *testing.T) {
+	w, _, in, d := one(t)
+	left := *d
+	left.Power, left.Generation = PowerOff, in.Generation+1
+	w.foreign("host.h2", left)
+	if p := w.replan(); !slices.Equal(codes(p.Errors), []string{CodeBehind}) {
+		t.Fatalf("nobody moved it: %+v", p.Errors)
+	}
+	w.st.Operations = w.st.Operations.With("9-1", &state.Operation{ID: "9-1", Action: state.Migrate, Kind: state.Cold,
+		Instance: in.Address, From: in.Host, To: "host.h2", Phase: state.Failed})
+	if p := w.replan(); len(p.Errors) != 0 || !slices.Equal(codes(p.Warnings), []string{CodeStaleCopy}) {
+		t.Errorf("a move there failed: errors %+v, warnings %+v", p.Errors, p.Warnings)
+	}
+	w.drop(in.Host, in.UUID)
+	if p := w.replan(); !slices.Equal(codes(p.Errors), []string{CodeBehind}) {
+		t.Errorf("gone from its host: %+v", p.Errors)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,7 +67,7 @@ func chaos(t *testing.T, seed uint64) {
 		}
 	}
 	if t.Failed() {
-		t.Logf("seed %d\n%s", seed, l.dump())
+		t.Logf("seed %d\n%s\n%s", seed, strings.Join(l.faults, "\n"), l.dump())
 	}
 }
 
@@ -79,21 +80,28 @@ func (l *lab) disturb(random *rand.Rand) {
 	kinds := []sim.FaultKind{sim.Fail, sim.Drop, sim.Lose, sim.Late, sim.Delay}
 	for range random.IntN(4) {
 		kind, method := kinds[random.IntN(len(kinds))], methods[random.IntN(len(methods))]
+		if kind == sim.Delay && (method == "DeleteVolume" || method == "CreateVolume" || method == "*") {
+			kind = sim.Late // that is what a delay is to a caller that leaves
+		}
 		if kind == sim.Late && !l.spec.Pools[0].Shared && (method == "Migrate" || method == "DeleteVolume" || method == "*") {
 			kind = sim.Lose // a late call to a local pool has no fence: see package operation
 		}
 		if kind == sim.Late && (method == "CreateVolume" || method == "*") {
 			kind = sim.Lose // leaves an empty file behind, which nothing may delete unasked
 		}
-		l.world.Inject(sim.Fault{
+		f := sim.Fault{
 			Kind: kind, Method: method,
 			Host:  fmt.Sprintf("kvm%d", 1+random.IntN(4)),
 			After: time.Duration(random.IntN(90)) * time.Second, Times: 1 + random.IntN(3),
-		})
+		}
+		l.faults = append(l.faults, fmt.Sprintf("%s %+v", time.Now().Format("04:05"), f))
+		l.world.Inject(f)
 	}
 	if random.IntN(3) == 0 {
 		conditions := []sim.Condition{sim.Cut, sim.Hung, sim.Down}
-		l.world.SetCondition(fmt.Sprintf("kvm%d", 1+random.IntN(4)), conditions[random.IntN(len(conditions))])
+		name, condition := fmt.Sprintf("kvm%d", 1+random.IntN(4)), conditions[random.IntN(len(conditions))]
+		l.faults = append(l.faults, fmt.Sprintf("%s %s is %v", time.Now().Format("04:05"), name, condition))
+		l.world.SetCondition(name, condition)
 	}
 	if random.IntN(3) == 0 {
 		kind := []sim.FaultKind{sim.Stick, sim.Break}[random.IntN(2)]

@@ -32,7 +32,7 @@ func (c *Controller) sweep(ctx context.Context) error {
 		}
 		for i := range h.Domains {
 			switch d := &h.Domains[i]; {
-			case leftover(st, address, d):
+			case leftover(st, seen, address, d):
 				errs = append(errs, c.undefineLeftover(ctx, st, address, d.UUID))
 			case movedLate(st, seen, address, d):
 				errs = append(errs, c.adopt(ctx, st, address, d))
@@ -43,16 +43,17 @@ func (c *Controller) sweep(ctx context.Context) error {
 }
 
 // leftover reports whether a domain on a host is known to be stale.
-func leftover(st state.State, host spec.Address, d *planner.Domain) bool {
+func leftover(st state.State, seen *planner.Observed, host spec.Address, d *planner.Domain) bool {
 	if d.Cluster != st.ClusterID || d.Power != planner.PowerOff || st.Busy(d.Address) != nil {
 		return false
 	}
 	inst, recorded := st.Instances.Get(string(d.Address))
 	if recorded && inst.UUID == d.UUID {
-		return inst.Host != host && d.Generation < inst.Generation && inst.Phase == state.Active
+		stale := d.Generation < inst.Generation || planner.GivenUp(st, inst, host, d.Generation) && sees(seen, inst.Host, inst.UUID)
+		return stale && inst.Host != host && inst.Phase == state.Active
 	}
 	_, over := st.Trash.Get(d.UUID)
-	return over
+	return over || planner.PastLife(st, d.Address, d.UUID)
 }
 
 // undefineLeftover looks again at the host itself before it removes the definition.
@@ -83,25 +84,17 @@ func (c *Controller) undefineLeftover(ctx context.Context, st state.State, addre
 func movedLate(st state.State, seen *planner.Observed, host spec.Address, d *planner.Domain) bool {
 	inst, ok := st.Instances.Get(string(d.Address))
 	if !ok || inst.UUID != d.UUID || d.Cluster != st.ClusterID || inst.Host == host || st.Busy(inst.Address) != nil ||
-		d.Generation != inst.Generation+1 || d.Power != planner.PowerRunning {
+		d.Power != planner.PowerRunning {
 		return false
 	}
 	source := seen.Hosts[inst.Host]
-	if source == nil || !source.Reachable {
-		return false
-	}
-	for i := range source.Domains {
-		if source.Domains[i].UUID == d.UUID {
-			return false
-		}
-	}
-	for _, op := range st.Operations.All() {
-		if op.Action == state.Migrate && op.Phase.Final() && op.Instance == inst.Address && op.From == inst.Host &&
-			(op.To == host || slices.Contains(op.Tried, host)) {
-			return true
-		}
-	}
-	return false
+	return source != nil && source.Reachable && !sees(seen, inst.Host, d.UUID) && planner.GivenUp(st, inst, host, d.Generation)
+}
+
+// sees reports whether a domain was seen on a host.
+func sees(seen *planner.Observed, host spec.Address, uuid string) bool {
+	h := seen.Hosts[host]
+	return h != nil && slices.ContainsFunc(h.Domains, func(d planner.Domain) bool { return d.UUID == uuid })
 }
 
 // adopt records an instance on the host to which a migration moved it late.

@@ -28,6 +28,8 @@ type lab struct {
 	opts  reconcile.Options
 	drv   hypervisor.Driver // nil: world
 
+	faults []string // that were injected, with their time
+
 	c    *reconcile.Controller
 	stop context.CancelFunc
 	ran  chan error

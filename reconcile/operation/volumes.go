@@ -64,10 +64,17 @@ func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervis
 }
 
 // dropVolume deletes a volume of the instance's pool and reads back that it is gone. It refuses while
-// a domain on that host uses the file.
+// a domain on that host uses the file. A deletion of what isn't there is never sent: it might take
+// effect late, when something is.
 func (j *Job) dropVolume(ctx context.Context, address spec.Address, name string) error {
 	h, err := j.storage(ctx, address)
 	if err != nil {
+		return err
+	}
+	if _, err := h.GetVolume(ctx, j.pool(), name); err != nil {
+		if errors.Is(err, hypervisor.ErrNotFound) {
+			return nil
+		}
 		return err
 	}
 	if err := j.unused(ctx, h, name); err != nil {
