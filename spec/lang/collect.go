@@ -78,19 +78,18 @@ func (c *collected) collect(ev *evaluator, body hcl.Body) {
 		return
 	}
 	for _, b := range got.Blocks {
-		c.block(ev, b.Type, b.Labels, b.LabelRanges, b.Body, b.TypeRange, b.DefRange)
+		c.block(ev, b.Type, b.Labels, b.LabelRanges, b.Body, b.TypeRange)
 	}
 }
 
-func (c *collected) block(ev *evaluator, typ string, labels []string, labelRanges []hcl.Range, body hcl.Body, typeRng, def hcl.Range) {
+func (c *collected) block(ev *evaluator, typ string, labels []string, labelRanges []hcl.Range, body hcl.Body, typeRng hcl.Range) {
 	if later, ok := laterBlocks[typ]; ok {
 		ev.errorf(typeRng, "Not supported yet", "%s: this version of novaplan doesn't have them. Remove the block for now.", later)
 		return
 	}
+	def := typeRng
 	if n := len(labelRanges); n > 0 {
 		def = hcl.RangeBetween(typeRng, labelRanges[n-1])
-	} else {
-		def = typeRng
 	}
 	b := &block{def: def}
 	noLabel := withoutLabel[typ]

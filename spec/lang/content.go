@@ -59,8 +59,7 @@ func (c *content) attr(s *schema, name string) *attrItem {
 
 // taker takes bodies apart.
 type taker struct {
-	diags  *hcl.Diagnostics
-	repeat bool // the body is inside a block that may be repeated: count and each mean something
+	diags *hcl.Diagnostics
 }
 
 // take returns the content of body. Iterators are the names that dynamic blocks around it bind.

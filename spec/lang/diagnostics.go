@@ -186,10 +186,21 @@ func snippetOf(d *hcl.Diagnostic, files map[string]*hcl.File) *SnippetJSON {
 	from := min(d.Subject.Start.Byte-start, len(code))
 	to := min(max(d.Subject.End.Byte-start, from), len(code))
 	s := &SnippetJSON{StartLine: d.Subject.Start.Line, Values: valuesOf(d)}
-	s.Code = strings.ToValidUTF8(string(bytes.TrimRight(code, "\r")), "?")
+	s.Code = visible(bytes.TrimRight(code, "\r"))
 	s.HighlightStartOffset = min(from, len(s.Code))
 	s.HighlightEndOffset = min(to, len(s.Code))
 	return s
+}
+
+// visible replaces what isn't UTF-8 and what a terminal would obey, byte by byte as far as it can: offsets stay
+// right, and a file can't write anywhere else on the screen.
+func visible(code []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(string(code), "?"))
 }
 
 // valuesOf describes what the expression of a diagnostic mentions.

@@ -43,9 +43,17 @@ func readLimited(path string, limit int) ([]byte, error) {
 		return nil, pathError(err)
 	}
 	if len(src) > limit {
-		return nil, fmt.Errorf("a file is limited to %d bytes, and it is larger", limit)
+		return nil, fmt.Errorf("a file is limited to %s, and it is larger", bytesText(limit))
 	}
 	return src, nil
+}
+
+// bytesText writes a limit as people do: 8 MiB.
+func bytesText(n int) string {
+	if n >= 1<<20 && n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
 }
 
 // reader reads files for functions: relative to the folder, limited, each once.
@@ -83,6 +91,9 @@ func (r *reader) read(name string) ([]byte, error) {
 		return src, nil
 	}
 	src, err := readLimited(full, r.ev.lim.FileBytes)
+	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(expandHome(name)) {
+		return nil, fmt.Errorf("file %q: %w in %s; paths are relative to the folder of the spec", name, err, r.ev.dir)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("file %q: %w", name, err)
 	}

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -104,7 +105,11 @@ func (ld *loader) find(shown string) bool {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if e.IsDir() || ignoredFile(name) {
+		if ignoredFile(name) {
+			continue
+		}
+		if e.IsDir() {
+			ld.refuseFolder(name)
 			continue
 		}
 		switch {
@@ -119,6 +124,18 @@ func (ld *loader) find(shown string) bool {
 		return false
 	}
 	return true
+}
+
+// refuseFolder finds folders with the name of a file: a missing file that was mounted into a container becomes
+// one, and the machines it described would be missed.
+func (ld *loader) refuseFolder(name string) {
+	for _, suffix := range []string{SpecSuffix, SpecJSONSuffix, VarsSuffix, VarsJSONSuffix} {
+		if strings.HasSuffix(name, suffix) {
+			ld.ev.partial = true
+			ld.problem("A folder, not a file", "%s has the name of a file and is a folder. Was a file that didn't exist mounted there? Remove or rename it.", name)
+			return
+		}
+	}
 }
 
 // ignoredFile tells the files that editors leave: hidden, autosaved, backups.
@@ -147,7 +164,7 @@ func (ld *loader) read(name, path string) ([]byte, bool) {
 		return nil, false
 	}
 	if ld.bytes += len(src); ld.bytes > ld.ev.lim.FolderBytes {
-		ld.problem("Limit exceeded", "The files of the folder are limited to %d bytes in all; %s goes beyond.", ld.ev.lim.FolderBytes, name)
+		ld.problem("Limit exceeded", "The files of the folder are limited to %s in all; %s goes beyond.", bytesText(ld.ev.lim.FolderBytes), name)
 		return nil, false
 	}
 	return src, true
@@ -156,6 +173,11 @@ func (ld *loader) read(name, path string) ([]byte, bool) {
 // parse parses a file in one piece, after the exact scan.
 func (ld *loader) parse(name string, src []byte) *hcl.File {
 	ld.files[name] = &hcl.File{Bytes: src}
+	if bytes.IndexByte(src, 0) >= 0 {
+		ld.ev.partial = true
+		ld.problem("Not a text file", "%s holds zero bytes. A spec is text in UTF-8; was it saved as UTF-16, or is it something else?", name)
+		return nil
+	}
 	isJSON := strings.HasSuffix(name, ".json")
 	var hit *limitHit
 	if isJSON {
@@ -175,7 +197,7 @@ func (ld *loader) parse(name string, src []byte) *hcl.File {
 	} else {
 		f, diags = hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 	}
-	for _, d := range diags {
+	for _, d := range encodingFirst(diags) {
 		ld.ev.add(d)
 	}
 	ld.ev.partial = ld.ev.partial || diags.HasErrors()
@@ -188,6 +210,17 @@ func (ld *loader) parse(name string, src []byte) *hcl.File {
 	f.Bytes = src
 	ld.files[name] = f
 	return f
+}
+
+// encodingFirst drops what follows from a wrong encoding: the parser is out of step after it.
+func encodingFirst(diags hcl.Diagnostics) hcl.Diagnostics {
+	for _, d := range diags {
+		if d.Summary == "Invalid character encoding" {
+			d.Detail = "A spec is text in UTF-8, and here is something else. Set the encoding in your editor, or convert the file with iconv."
+			return hcl.Diagnostics{d}
+		}
+	}
+	return diags
 }
 
 func (ld *loader) limit(name string, src []byte, hit *limitHit) {
