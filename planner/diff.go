@@ -106,7 +106,7 @@ func (c *computation) largeEnough(in *spec.Instance) bool {
 // touchable reports whether anything may be decided about a recorded instance now.
 func (c *computation) touchable(r *record) bool {
 	switch {
-	case r.host == nil || r.host.spec == nil:
+	case r.host == nil || r.host.spec == nil && r.want != nil:
 		return false // said once for the host
 	case r.have.Phase == state.Frozen:
 		c.warn(Message{Code: CodeFrozen, Address: r.address(), Source: r.source(),

@@ -76,6 +76,11 @@ func (c *computation) lookAtHosts() {
 			c.modeChange(h)
 		}
 	}
+	for _, h := range c.hosts {
+		if h.spec == nil {
+			h.reachable = c.leavesInOrder(h)
+		}
+	}
 	c.refuseOldCopy()
 	c.buildFleet()
 }
@@ -132,10 +137,15 @@ func (c *computation) judge(h *host, twins map[string]*host) {
 	c.usable(h)
 }
 
+// leavesInOrder: a host that left the spec is still ours, so that what is on it can be seen and taken away.
+func (c *computation) leavesInOrder(h *host) bool {
+	return h.seen != nil && h.seen.Reachable && h.seen.Claimed && !Replaced(c.st, h.address(), h.seen.Inventory) && c.sameMachine(h) == nil
+}
+
 // claimHosts claims what is reachable and nobody's, unless that is under way.
 func (c *computation) claimHosts() {
 	for _, h := range c.hosts {
-		if h.reachable && !h.seen.Claimed && h.claim == nil {
+		if h.spec != nil && h.reachable && !h.seen.Claimed && h.claim == nil {
 			c.claim(h)
 		}
 	}

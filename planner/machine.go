@@ -78,14 +78,3 @@ func (c *computation) renamedHost(gone, now *host) {
 		Detail: []string{"If so, add:", "", "moved {", fmt.Sprintf("  from = %s", gone.address()), fmt.Sprintf("  to   = %s", now.address()), "}", "",
 			"If they are two machines, give one its own host_uuid in libvirtd.conf."}})
 }
-
-// trashOn returns how many instances have disks in the trash of a host's own pools.
-func (c *computation) trashOn(h *host) int {
-	n := 0
-	for _, trash := range c.st.Trash.All() {
-		if trash.Host == h.address() && !trash.Pool.Shared {
-			n++
-		}
-	}
-	return n
-}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/spec"
@@ -179,10 +180,96 @@ func TestDestroyAndTarget(t *testing.T) {
 	}
 	w.run()
 	p = w.approve(s, Options{Destroy: true})
-	if p.Summary.Terminate != 3 || p.Changes[0].Reason.Code != ReasonDestroy {
+	if p.Summary.Terminate != 3 || p.Changes[2].Reason.Code != ReasonDestroy || p.Changes[0].Action != ActUnclaim {
 		t.Errorf("%+v %+v", p.Summary, p.Changes)
 	}
+	for _, op := range p.Operations[3:] {
+		if op.Action != state.Unclaim || len(op.After) == 0 {
+			t.Errorf("a host is given back after what is on it is gone: %+v", op)
+		}
+	}
 	w.run()
+	w.settled()
+	if n := w.st.Hosts.Len(); n != 0 {
+		t.Errorf("%d hosts are left in the record", n)
+	}
+}
+
+func TestDestroyKeepsHostsWithTrash(t *testing.T) {
+	s := fleetSpec(3, many("web", "small", 3)...)
+	for i := range s.Instances {
+		s.Instances[i].TrashRetention = 24 * time.Hour
+	}
+	w := newWorld(t, s)
+	w.converge(s)
+	for _, in := range w.st.Instances.All() {
+		disks := *in
+		disks.Disks = []state.Disk{{Role: "root", Path: "/p/" + in.UUID}}
+		w.must(state.Command{Restore: &state.Restore{Instances: []state.Instance{disks}}})
+		w.domain(in).Disks = []string{"/p/" + in.UUID}
+	}
+	w.obs.Hosts["host.h3"].Reachable = false
+	p := w.approve(s, Options{Destroy: true})
+	if p.Summary.Terminate != 2 || len(p.Operations) != 2 || p.Blocked() != nil {
+		t.Fatalf("%+v %+v", p.Summary, p.Errors)
+	}
+	if !slices.Equal(codes(p.Warnings), []string{CodeHostHoldsTrash}) || !strings.Contains(p.Warnings[0].Detail[0], "from 2026-11-24T09:00:00Z on") {
+		t.Errorf("%+v", p.Warnings)
+	}
+	if !slices.Equal(codes(p.Errors), []string{CodeHostHoldsGuests}) {
+		t.Errorf("%+v", p.Errors)
+	}
+	w.run()
+	w.obs.Hosts["host.h3"].Reachable = true
+	p = w.approve(s, Options{Destroy: true})
+	if p.Summary.Terminate != 1 || len(p.Errors) != 0 {
+		t.Fatalf("the one that was out of reach: %+v %+v", p.Summary, p.Errors)
+	}
+	w.run()
+	if w.st.Trash.Len() != 3 || w.st.Hosts.Len() != 3 {
+		t.Errorf("%d in the trash, %d hosts", w.st.Trash.Len(), w.st.Hosts.Len())
+	}
+	w.settled() // waiting for a retention is nothing to do
+	w.st.Trash = state.Map[*state.Trash]{}
+	p = w.approve(s, Options{Destroy: true})
+	if len(p.Operations) != 3 || p.Operations[0].Action != state.Unclaim || len(p.Warnings) != 0 {
+		t.Errorf("with the trash empty: %+v", p.Operations)
+	}
+	w.run()
+	w.settled()
+}
+
+func TestHostLeavesWithItsGuests(t *testing.T) {
+	s := fleetSpec(2, inst("a", "small"))
+	w := newWorld(t, s)
+	w.converge(s)
+	p := w.approve(edit(s, func(s *spec.Spec) {
+		s.Instances = nil
+		s.Hosts = slices.DeleteFunc(s.Hosts, func(h spec.Host) bool { return h.Address == w.at("instance.a") })
+	}), Options{})
+	if len(p.Operations) != 2 || p.Operations[0].Action != state.Terminate || p.Operations[1].Action != state.Unclaim || len(p.Errors) != 0 {
+		t.Errorf("%+v %+v", p.Operations, p.Errors)
+	}
+	w.run()
+	w.settled()
+}
+
+func TestUnusedHostIsForgotten(t *testing.T) {
+	w := newWorld(t, fleetSpec(2))
+	p := w.approve(fleetSpec(1), Options{}) // the second one was recorded for a proposal that nobody approved
+	if _, still := w.st.Hosts.Get("host.h2"); still || len(p.Operations) != 1 {
+		t.Errorf("operations %+v", p.Operations)
+	}
+}
+
+func TestHostThatComesBackIsNotReleased(t *testing.T) {
+	w := newWorld(t, fleetSpec(2))
+	w.converge(fleetSpec(2))
+	w.approve(fleetSpec(1), Options{})
+	p := w.approve(fleetSpec(2), Options{})
+	if len(p.Cancel) != 1 || len(p.Operations) != 0 {
+		t.Errorf("withdrawn %v, operations %+v", p.Cancel, p.Operations)
+	}
 	w.settled()
 }
 

@@ -74,52 +74,6 @@ func (c *computation) protected(r *record) bool {
 	return true
 }
 
-// unclaimRemovedHosts lets go of hosts that left the spec, and refuses while they hold instances.
-func (c *computation) unclaimRemovedHosts() {
-	for _, h := range c.hosts {
-		switch {
-		case h.spec == nil:
-			c.letGo(h)
-		case h.mode() == spec.ModeFenced:
-			c.warnFenced(h)
-		}
-	}
-}
-
-func (c *computation) letGo(h *host) {
-	var held []string
-	for _, in := range c.st.Instances.All() {
-		if in.Host == h.address() {
-			held = append(held, string(in.Address))
-		}
-	}
-	if len(held) > 0 {
-		c.fail(Message{Code: CodeHostHoldsGuests, Address: h.address(), Blocks: c.base().Index.Hosts[h.address()] != nil,
-			Summary: fmt.Sprintf("%s left the spec and still holds %s", h.name(), counted(len(held), "instance", "instances")),
-			Detail: []string{joinNames(held, 8),
-				"Put the block back with mode = \"drain\" and apply; remove it when the host is empty."}})
-		return
-	}
-	if !h.record.Claimed || h.claim != nil {
-		return
-	}
-	if now := c.sameMachine(h); now != nil {
-		c.renamedHost(h, now)
-		return
-	}
-	if n := c.trashOn(h); n > 0 {
-		c.warn(Message{Code: CodeHostHoldsTrash, Address: h.address(),
-			Summary: fmt.Sprintf("%s left the spec with the disks of %s in its trash", h.name(), counted(n, "instance", "instances")),
-			Detail:  []string{"It stays claimed until their retention is over and they are deleted."}})
-		return
-	}
-	reason := state.Reason{Code: ReasonHostRemoved, Message: "it left the spec and is empty"}
-	c.add(&job{
-		op:   state.Operation{Action: state.Unclaim, From: h.address(), Reason: reason},
-		from: -1, to: -1,
-	}, &Change{Address: h.address(), Name: h.name(), Action: ActUnclaim, From: h.address(), Reason: reason})
-}
-
 func (c *computation) warnFenced(h *host) {
 	if n := c.guests(h); n > 0 {
 		c.warn(Message{Code: CodeFenced, Address: h.address(), Source: h.spec.ModeAt,

@@ -149,10 +149,13 @@ func each[T any](all []T, do func(*T)) {
 	}
 }
 
-// DestroySpec returns base without the chosen instances. Hosts stay: their claims are given back when
-// their blocks are removed.
+// DestroySpec returns base without the chosen instances, and without its hosts when all instances are
+// chosen: these are given back once nothing of ours is left on them.
 func DestroySpec(base *spec.Spec, target, exclude []spec.Address) *spec.Spec {
 	s := *base
 	s.Instances = keep(base.Instances, func(in *spec.Instance) bool { return !chosen(in.Address, target, exclude) })
+	if len(target) == 0 && len(exclude) == 0 {
+		s.Hosts = nil
+	}
 	return &s
 }

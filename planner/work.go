@@ -101,8 +101,8 @@ func (c *computation) neverDone(id string) bool {
 // wrong reports whether a pending operation no longer serves what is wanted, or can't be carried out.
 func (c *computation) wrong(op *state.Operation) bool {
 	if op.Action == state.ClaimHost || op.Action == state.Unclaim {
-		h := c.hostAt[op.To]
-		return op.Action == state.ClaimHost && (h == nil || h.spec == nil)
+		h := c.hostAt[op.To+op.From]
+		return h == nil || (op.Action == state.ClaimHost) != (h.spec != nil)
 	}
 	want := c.index.Instances[op.Instance]
 	switch op.Action {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
 )
@@ -22,6 +23,8 @@ type hosts struct {
 	open  map[spec.Address]*opened
 	specs map[spec.Address]*spec.Host // as last looked at, perhaps of a proposal
 	last  map[spec.Address]time.Time  // when it last answered
+	past  map[spec.Address]*spec.Host // of hosts that left the spec, the newest block
+	read  map[uint64]bool             // revisions that past has
 }
 
 type opened struct {
@@ -33,6 +36,7 @@ func newHosts(rec Record, drv hypervisor.Driver) *hosts {
 	return &hosts{
 		rec: rec, drv: drv, open: map[spec.Address]*opened{},
 		specs: map[spec.Address]*spec.Host{}, last: map[spec.Address]time.Time{},
+		past: map[spec.Address]*spec.Host{}, read: map[uint64]bool{},
 	}
 }
 
@@ -76,25 +80,36 @@ func (h *hosts) find(address spec.Address) (*spec.Host, error) {
 		}
 	}
 	h.mu.Lock()
-	s := h.specs[address]
-	h.mu.Unlock()
-	if s != nil {
+	defer h.mu.Unlock()
+	if s := h.specs[address]; s != nil {
 		return s, nil
 	}
-	for n := st.Revision; n > 0; n-- {
+	return h.remember(st, address)
+}
+
+// remember returns the newest block of a host that left the spec. Each revision is read once, for all hosts.
+func (h *hosts) remember(st state.State, address spec.Address) (*spec.Host, error) {
+	for n := st.Revision; n > 0 && h.past[address] == nil; n-- {
 		rev, ok := st.RevisionByNumber(n)
 		if !ok {
 			break
+		}
+		if h.read[n] {
+			continue
 		}
 		old, err := st.SpecOf(rev)
 		if err != nil {
 			return nil, err
 		}
+		h.read[n] = true
 		for i := range old.Hosts {
-			if old.Hosts[i].Address == address {
-				return &old.Hosts[i], nil
+			if a := old.Hosts[i].Address; h.past[a] == nil {
+				h.past[a] = &old.Hosts[i]
 			}
 		}
+	}
+	if s := h.past[address]; s != nil {
+		return s, nil
 	}
 	return nil, fmt.Errorf("host %s is in no revision of the spec", address)
 }

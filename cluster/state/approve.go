@@ -117,6 +117,7 @@ func (t *transition) adopt(c *Approve) *Refusal {
 		t.Fleet = wanted.Fleet
 	}
 	t.State = t.Propose(wanted)
+	t.forgetHosts()
 	return nil
 }
 

@@ -50,6 +50,22 @@ func (t *transition) forgetHost(address spec.Address) {
 	}
 }
 
+// forgetHosts drops the records of hosts that are not in the spec and that nothing ever came of: they are
+// not claimed, nothing is on them and nothing is about to happen there.
+func (t *transition) forgetHosts() {
+	open := map[spec.Address]bool{}
+	for _, op := range t.Operations.All() {
+		if !op.Phase.Final() {
+			open[op.From], open[op.To] = true, true
+		}
+	}
+	for _, h := range t.Hosts.All() {
+		if !h.Claimed && !open[h.Address] {
+			t.forgetHost(h.Address)
+		}
+	}
+}
+
 // Purgeable returns the trash whose files may be deleted now, by replicated time: its retention has
 // expired and no clock jumped within the last day.
 func (st State) Purgeable() []*Trash {

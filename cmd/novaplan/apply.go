@@ -62,7 +62,9 @@ func newDestroy(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "destroy [DIR]",
 		Short: "Terminate everything that was applied from here, after asking",
-		Long:  "Destroy terminates all instances of the spec in force. Their disks go to the trash and are kept for trash_retention.",
+		Long: `Destroy terminates all instances of the spec in force. Their disks go to the trash and are kept for trash_retention.
+Hosts stay claimed as long as the trash has disks on them: a destroy after that deletes these, and the one after it
+gives the hosts back.`,
 		Example: `  novaplan destroy
   novaplan destroy -target 'instance.web[0]'`,
 		Args: atMost(1, "one folder"),
@@ -156,7 +158,8 @@ func (a *applying) once(ctx context.Context) (again bool, err error) {
 	if err := a.show(); err != nil {
 		return false, err
 	}
-	if len(plan.Refused()) > 0 {
+	// A spec of which nothing can be done doesn't come into force either: the last good one stays.
+	if len(plan.Refused()) > 0 || plan.Blocked() && plan.Empty() {
 		a.c.note("\nNothing was done.")
 		return false, exit(exitError)
 	}

@@ -73,8 +73,9 @@ func ensureImage(ctx context.Context, j *Job) error {
 	}
 	j.inst.ImageDigest = got.Digest
 	root := j.inst.Size.DiskMiB * mib
-	if root == 0 {
+	if root == 0 { // as large as the image, which only now is known
 		root = got.Bytes
+		j.inst.Size.DiskMiB = (got.Bytes + mib - 1) / mib
 	}
 	if root < got.Bytes {
 		return fmt.Errorf("%w: %s needs a root disk of %d MiB, flavor %s has %d", ErrImage, image.Name,
