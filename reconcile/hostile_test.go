@@ -14,6 +14,7 @@ import (
 	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -165,6 +166,93 @@ func TestOldCopy(t *testing.T) {
 			t.Errorf("%d guests run after the takeover\n%s", l.total(), l.dump())
 		}
 	})
+}
+
+// TestTakeoverWithSilentHost rebuilds a lost record while a host says nothing, and another has an old
+// definition of the guest that runs there. It must not be started a second time, and comes back when all
+// hosts were looked at.
+func TestTakeoverWithSilentHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3, true)
+		l.begin()
+		l.want(1)
+		l.apply()
+		l.kill()
+		guest := l.world.Truth().Domains[0]
+		if err := l.world.Behind("kvm3").DefineDomain(t.Context(), guest.Definition); err != nil {
+			t.Fatal(err)
+		}
+		l.world.SetCondition(guest.Host, sim.Cut)
+		l.rec = cluster.NewMemory(state.Sim)
+		l.begin()
+		defer l.kill()
+		wanted := l.snapshot()
+		if err := l.c.Takeover(t.Context(), &wanted, "test"); err == nil {
+			t.Error("a takeover without one of the hosts says nothing of it")
+		}
+		l.apply()
+		if l.total() != 1 || len(l.world.Truth().Violations) > 0 {
+			t.Fatalf("%v run, violations %+v\n%s", l.on(), l.world.Truth().Violations, l.dump())
+		}
+		if in, _ := l.rec.State().Instances.Get("instance.vm[0]"); in == nil || in.Phase != state.Frozen {
+			t.Fatalf("a guest that may run elsewhere is not frozen\n%s", l.dump())
+		}
+		l.world.SetCondition(guest.Host, sim.Up)
+		if err := l.c.Takeover(t.Context(), &wanted, "test"); err != nil {
+			t.Fatal(err)
+		}
+		l.apply()
+		if err := l.c.Housekeeping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		l.matches()
+		if in, _ := l.rec.State().Instances.Get("instance.vm[0]"); in == nil || in.Phase != state.Active || l.hostName(in.Host) != guest.Host || l.total() != 1 {
+			t.Errorf("%+v, running %v", in, l.on())
+		}
+	})
+}
+
+// TestTakeoverThaws: an instance that was frozen because it ran twice is not frozen for good.
+func TestTakeoverThaws(t *testing.T) {
+	for _, survives := range []string{"recorded", "other", "none"} {
+		t.Run(survives, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, 3, true)
+				l.begin()
+				defer l.kill()
+				l.want(1)
+				l.apply()
+				guest := l.world.Truth().Domains[0]
+				there, other := l.world.Behind(guest.Host), l.world.Behind("kvm3")
+				check := func(err error) {
+					t.Helper()
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				check(there.DestroyDomain(t.Context(), guest.UUID))
+				check(other.DefineDomain(t.Context(), guest.Definition))
+				check(other.StartDomain(t.Context(), guest.UUID))
+				l.apply()
+				if in, _ := l.rec.State().Instances.Get("instance.vm[0]"); in.Phase != state.Frozen {
+					t.Fatalf("not frozen\n%s", l.dump())
+				}
+				if survives != "other" {
+					check(other.DestroyDomain(t.Context(), guest.UUID))
+					check(other.UndefineDomain(t.Context(), guest.UUID))
+				}
+				if survives != "recorded" {
+					check(there.UndefineDomain(t.Context(), guest.UUID))
+				}
+				check(l.c.Takeover(t.Context(), &l.spec, "test"))
+				l.apply()
+				l.matches()
+				if l.total() != 1 {
+					t.Errorf("%v run\n%s", l.on(), l.dump())
+				}
+			})
+		})
+	}
 }
 
 // files are the paths of all files in shared pools.

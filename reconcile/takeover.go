@@ -28,7 +28,10 @@ func (c *Controller) Takeover(ctx context.Context, desired *spec.Spec, by string
 	}
 	c.approving.Lock()
 	defer c.approving.Unlock()
-	t := &takeover{c: c, st: c.rec.State(), spec: c.desired(desired), found: map[string]*finding{}}
+	t := &takeover{c: c, st: c.rec.State(), spec: c.desired(desired), found: map[string]*finding{}, known: map[string]*state.Instance{}}
+	for _, inst := range t.st.Instances.All() {
+		t.known[inst.UUID] = inst
+	}
 	if len(t.spec.Hosts) == 0 {
 		return errors.New("there is no host in the spec to take over")
 	}
@@ -42,6 +45,7 @@ func (c *Controller) Takeover(ctx context.Context, desired *spec.Spec, by string
 	}
 	for i := range t.spec.Hosts {
 		if err := t.takeHost(ctx, &t.spec.Hosts[i]); err != nil {
+			t.silent = append(t.silent, t.spec.Hosts[i].Name)
 			t.errs = append(t.errs, fmt.Errorf("%s: %w", t.spec.Hosts[i].Name, err))
 		}
 	}
@@ -64,13 +68,17 @@ type takeover struct {
 	fleet string
 	found map[string]*finding // by UUID
 	errs  []error
+
+	known  map[string]*state.Instance // what the record has, by UUID
+	silent []string                   // hosts that could not be looked at
 }
 
 // finding is an instance that was found by its stamp.
 type finding struct {
 	inst   *state.Instance
 	host   hypervisor.Host
-	active []string // hosts where it runs
+	active []string // hosts where it is active
+	runs   bool     // it is there for certain: it runs
 }
 
 // takeHost claims a host for us and collects what is stamped there.
@@ -119,19 +127,25 @@ func (t *takeover) claim(ctx context.Context, h hypervisor.Host) error {
 }
 
 // find notes an instance. Of several definitions the running one counts, then the one with the highest
-// generation; one that runs twice is frozen.
+// generation; one that runs twice is frozen. What the record knows better is left out, unless it
+// doesn't know where the instance is.
 func (t *takeover) find(s *spec.Host, h hypervisor.Host, d *hypervisor.Domain) error {
 	inst, err := operation.Unstamp(*d.Stamp)
 	if err != nil {
 		return err
 	}
 	inst.Host, inst.Phase, inst.Why = s.Address, state.Active, ""
-	if recorded, ok := t.st.Instances.Get(string(inst.Address)); ok && recorded.UUID == inst.UUID &&
-		recorded.Generation >= inst.Generation && d.Stamp.Cluster == t.st.ClusterID {
-		return nil // the record knows more
+	if recorded := t.known[inst.UUID]; recorded != nil {
+		frozen := recorded.Phase == state.Frozen && t.st.Busy(recorded.Address) == nil
+		if recorded.Generation >= inst.Generation && !frozen {
+			return nil
+		}
+		inst.Address, inst.Generation = recorded.Address, max(recorded.Generation, inst.Generation)
+	} else if other, ok := t.st.Instances.Get(string(inst.Address)); ok {
+		return fmt.Errorf("it is stamped as %s, which is %s in the record: it was left alone", inst.Address, other.Domain)
 	}
 	old := t.found[inst.UUID]
-	fresh := &finding{inst: inst, host: h}
+	fresh := &finding{inst: inst, host: h, runs: d.Power == hypervisor.PowerRunning}
 	if d.Power.Active() {
 		fresh.active = []string{s.Name}
 	}
@@ -167,13 +181,30 @@ func (t *takeover) record(ctx context.Context, by string) error {
 	t.leaveTwins()
 	for _, uuid := range t.uuids() {
 		inst := t.found[uuid].inst
+		if !t.found[uuid].runs && len(t.silent) > 0 {
+			inst.Phase = state.Frozen
+			inst.Why = fmt.Sprintf("it doesn't run on %s, but may run on %s, which could not be looked at", t.c.hostName(t.st, inst.Host), strings.Join(t.silent, ", "))
+		}
 		inst.Generation++
 		commands = append(commands, state.Command{Restore: &state.Restore{Instances: []state.Instance{*inst}, By: by}})
 	}
+	commands = append(commands, t.thaws()...)
 	if err := t.c.commitAll(ctx, commands); err != nil {
 		return fmt.Errorf("record what was found: %w", err)
 	}
 	return nil
+}
+
+// thaws end the freeze of what is on none of the hosts, when all of them were looked at: it is missing, and
+// a plan can deal with that.
+func (t *takeover) thaws() []state.Command {
+	var commands []state.Command
+	for _, inst := range t.st.Instances.All() {
+		if inst.Phase == state.Frozen && t.found[inst.UUID] == nil && len(t.silent) == 0 && t.st.Busy(inst.Address) == nil {
+			commands = append(commands, state.Command{Freeze: &state.Freeze{Instance: inst.Address, Thaw: true}})
+		}
+	}
+	return commands
 }
 
 // leaveTwins drops all but one of several domains that are stamped with one address: the one that runs
