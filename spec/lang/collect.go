@@ -66,7 +66,7 @@ func (c *collected) collect(ev *evaluator, body hcl.Body) {
 			ev.errorf(a.NameRange, "Unexpected argument", "Arguments stand inside of blocks. For a named value write locals { %s = ... }.", name)
 		}
 		for _, b := range native.Blocks {
-			c.block(ev, b.Type, b.Labels, b.LabelRanges, b.Body, b.TypeRange, hcl.RangeBetween(b.TypeRange, b.OpenBraceRange))
+			c.block(ev, b.Type, b.Labels, b.LabelRanges, b.Body, b.TypeRange)
 		}
 		return
 	}

@@ -93,10 +93,6 @@ func checkVolumeName(name string) error {
 	return nil
 }
 
-func volumeRef(pool golibvirt.StoragePool, dir, name string) golibvirt.StorageVol {
-	return golibvirt.StorageVol{Pool: pool.Name, Name: name, Key: path.Join(dir, name)}
-}
-
 // freshPool returns the libvirt pool of a path, just rescanned.
 func (h *host) freshPool(ctx context.Context, pool hypervisor.Pool) (golibvirt.StoragePool, error) {
 	ref, err := h.pool(ctx, pool)

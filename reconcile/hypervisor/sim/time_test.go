@@ -191,8 +191,9 @@ func TestChanceFollowsTheSeed(t *testing.T) {
 		}
 		return bits
 	}
-	if outcome(1) != outcome(1) || outcome(1) == outcome(2) || outcome(1) == 0 || ^outcome(1) == 0 {
-		t.Errorf("outcomes %x %x %x", outcome(1), outcome(1), outcome(2))
+	first, again, other := outcome(1), outcome(1), outcome(2)
+	if first != again || first == other || first == 0 || ^first == 0 {
+		t.Errorf("outcomes %x %x %x", first, again, other)
 	}
 }
 

@@ -46,9 +46,8 @@ type edit struct {
 
 // marks are the places of a document that Retarget changes.
 type marks struct {
-	stamp       span // the whole element
-	metadata    span // its start tag
-	metadataTag string
+	stamp       span  // the whole element
+	metadata    span  // its start tag
 	metadataEnd int64 // where its end tag starts, or 0 for an empty-element tag
 	domainEnd   int64 // where </domain> starts
 	interfaces  map[string]*ifaceMarks
