@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
@@ -29,8 +30,13 @@ func (j *Job) sight(ctx context.Context, address spec.Address, most uint64) (Sig
 	return sighting(d), nil
 }
 
-// migrationPause are the reasons of a pause that a migration causes, in libvirt's words.
-var migrationPause = map[string]bool{"migration": true, "postcopy": true, "postcopy-failed": true, "starting-up": true}
+// The reasons of a pause that a migration causes, as drivers name them. In post-copy, which novaplan never asks
+// for, no end has all of the memory: such a guest is resumed nowhere.
+const (
+	pauseMigration  = "migration"
+	pauseStartingUp = "starting_up"
+	pausePostcopy   = "postcopy" // and what begins with it
+)
 
 // sighting reads a domain that is known to be ours.
 func sighting(d hypervisor.Domain) Sighting {
@@ -39,7 +45,9 @@ func sighting(d hypervisor.Domain) Sighting {
 		return Arriving
 	case d.Migrating:
 		return Leaving
-	case d.Power == hypervisor.PowerPaused && migrationPause[d.PauseReason]:
+	case d.Power == hypervisor.PowerPaused && strings.HasPrefix(d.PauseReason, pausePostcopy):
+		return Strange
+	case d.Power == hypervisor.PowerPaused && (d.PauseReason == pauseMigration || d.PauseReason == pauseStartingUp):
 		return Halted
 	case d.Power.Active():
 		return On
