@@ -7,6 +7,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/reconcile/operation"
 	"github.com/novaplan/novaplan/spec"
 )
@@ -109,4 +110,34 @@ func (l *lab) destroy() {
 	if err := l.c.Settle(l.t.Context(), approved.Operations); err != nil {
 		l.t.Fatal(err)
 	}
+}
+
+// TestRedefinedGuestIsPutRightOnce: the guest runs on with what it was started with, which is no reason to define
+// it again in every plan.
+func TestRedefinedGuestIsPutRightOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1, true)
+		l.begin()
+		defer l.kill()
+		l.want(1)
+		l.apply()
+		h, err := l.world.Open(t.Context(), hypervisor.Target{Name: "kvm1", URI: "sim://kvm1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, _ := l.rec.State().Instances.Get("instance.vm[0]")
+		d, err := h.GetDomain(t.Context(), in.UUID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		def := hypervisor.Definition{UUID: d.UUID, Name: d.Name, Stamp: *d.Stamp, VCPUs: 7, MemoryMiB: d.MemoryMiB}
+		if err := h.DefineDomain(t.Context(), def); err != nil {
+			t.Fatal(err)
+		}
+		if p := l.plan(); len(p.Operations) != 1 || p.Operations[0].Action != state.Redefine {
+			t.Fatalf("an edited definition: %+v", p.Operations)
+		}
+		l.apply()
+		l.converged()
+	})
 }

@@ -1,5 +1,7 @@
 package hypervisor
 
+import "slices"
+
 // HostInfo is what a host says of itself.
 type HostInfo struct {
 	Hostname          string            `json:"hostname"`
@@ -64,6 +66,27 @@ type Domain struct {
 	MACs        []string `json:"macs,omitempty"`
 	Stamp       *Stamp   `json:"stamp,omitempty"`     // nil: not ours
 	Migrating   bool     `json:"migrating,omitempty"` // a migration job runs, as the source
+	// Next is, of an active domain in ListDomains, what it is defined to have from its next start, where that
+	// differs from what runs.
+	Next *Hardware `json:"next,omitempty"`
+}
+
+// Hardware is the part of a domain that a redefinition changes at the next start only.
+type Hardware struct {
+	VCPUs     int      `json:"vcpus"`
+	MemoryMiB int64    `json:"memory_mib"`
+	Disks     []string `json:"disks,omitempty"`
+	MACs      []string `json:"macs,omitempty"`
+}
+
+// Hardware returns what the domain has now.
+func (d *Domain) Hardware() Hardware {
+	return Hardware{VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB, Disks: d.Disks, MACs: d.MACs}
+}
+
+// Equal reports whether both have the same, in the same order.
+func (h Hardware) Equal(o Hardware) bool {
+	return h.VCPUs == o.VCPUs && h.MemoryMiB == o.MemoryMiB && slices.Equal(h.Disks, o.Disks) && slices.Equal(h.MACs, o.MACs)
 }
 
 // Stamp is what novaplan writes into the metadata of each of its domains.

@@ -165,6 +165,9 @@ func domain(d *hypervisor.Domain) planner.Domain {
 		Persistent: d.Persistent, Migrating: d.Migrating, VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB,
 		Disks: d.Disks, MACs: d.MACs,
 	}
+	if n := d.Next; n != nil { // a redefinition of a running guest is done when it is defined
+		p.VCPUs, p.MemoryMiB, p.Disks, p.MACs = n.VCPUs, n.MemoryMiB, n.Disks, n.MACs
+	}
 	if s := d.Stamp; s != nil {
 		p.Cluster, p.Stack, p.Address, p.Generation = s.Cluster, s.Stack, spec.Address(s.Address), s.Generation
 	}
@@ -173,5 +176,8 @@ func domain(d *hypervisor.Domain) planner.Domain {
 
 // use is what a foreign domain takes: one that is off may be started at any time, so it counts too.
 func use(d *hypervisor.Domain) state.Usage {
+	if n := d.Next; n != nil {
+		return state.Usage{VCPUs: max(d.VCPUs, n.VCPUs), MemoryMiB: max(d.MemoryMiB, n.MemoryMiB), Instances: 1}
+	}
 	return state.Usage{VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB, Instances: 1}
 }

@@ -99,7 +99,9 @@ func power(t *testing.T, s *suite) {
 	if got := s.wantPower(t, s.a, id, hypervisor.PowerRunning); got.MemoryMiB != 64 {
 		t.Errorf("a new definition changed the running domain to %d MiB", got.MemoryMiB)
 	}
+	s.checkNext(t, id, 96)
 	must(t, s.a.DestroyDomain(ctx, id))
+	s.checkNext(t, id, 0)
 	if got := s.wantPower(t, s.a, id, hypervisor.PowerOff); got.MemoryMiB != 96 {
 		t.Errorf("%d MiB after the stop, the new definition has 96", got.MemoryMiB)
 	}
@@ -110,6 +112,24 @@ func power(t *testing.T, s *suite) {
 	}
 	for name, call := range calls {
 		want(t, name+" what isn't there", call(ctx, gone), hypervisor.ErrNotFound)
+	}
+}
+
+// checkNext: the list tells what a running domain is defined to have from its next start, 0 for the same.
+func (s *suite) checkNext(t *testing.T, id string, memory int64) {
+	t.Helper()
+	listed, err := s.a.ListDomains(t.Context())
+	must(t, err)
+	i := slices.IndexFunc(listed, func(d hypervisor.Domain) bool { return d.UUID == id })
+	if i < 0 {
+		t.Fatalf("the list lacks %s", id)
+	}
+	var got int64
+	if next := listed[i].Next; next != nil {
+		got = next.MemoryMiB
+	}
+	if got != memory {
+		t.Errorf("from its next start it has %d MiB, want %d", got, memory)
 	}
 }
 

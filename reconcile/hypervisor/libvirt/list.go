@@ -14,7 +14,7 @@ import (
 )
 
 // ListDomains implements hypervisor.Domains. Four requests tell the states and flags of all domains at once; only
-// the XML, and the job of those that run, are asked for one by one.
+// the XML, and the job and the XML of the next start of those that run, are asked for one by one.
 func (h *host) ListDomains(ctx context.Context) ([]hypervisor.Domain, error) {
 	const what = "list domains"
 	stats, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) ([]golibvirt.DomainStatsRecord, error) {
@@ -30,6 +30,9 @@ func (h *host) ListDomains(ctx context.Context) ([]hypervisor.Domain, error) {
 	found := make([]*hypervisor.Domain, len(stats))
 	err = each(len(stats), callSlots, func(i int) error {
 		one, err := h.describe(ctx, stats[i].Dom, stateOf(stats[i]), flags)
+		if err == nil && one != nil && one.Persistent && one.Power.Active() {
+			err = h.describeNext(ctx, stats[i].Dom, one)
+		}
 		if notFound(err) {
 			return nil // gone since it was listed
 		}
@@ -160,6 +163,25 @@ func (h *host) describe(ctx context.Context, dom golibvirt.Domain, state domainS
 		return one, nil
 	}
 	return one, h.describeJob(ctx, dom, state, one)
+}
+
+// describeNext reads what a running domain is defined to have from its next start.
+func (h *host) describeNext(ctx context.Context, dom golibvirt.Domain, one *hypervisor.Domain) error {
+	text, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) (string, error) {
+		return rpc.DomainGetXMLDesc(dom, golibvirt.DomainXMLInactive)
+	})
+	if err != nil {
+		return err
+	}
+	decoded, err := domainxml.Decode(text)
+	if err != nil {
+		return err
+	}
+	next := hypervisor.Hardware{VCPUs: decoded.VCPUs, MemoryMiB: decoded.MemoryMiB, Disks: decoded.Paths(), MACs: decoded.MACs}
+	if !next.Equal(one.Hardware()) {
+		one.Next = &next
+	}
+	return nil
 }
 
 // describeJob tells a guest that is being migrated from one that just runs or is paused. libvirt tells an

@@ -41,17 +41,27 @@ func (d *domain) public() hypervisor.Domain {
 		UUID: def.UUID, Name: def.Name, Power: d.Power, PauseReason: d.Reason, Persistent: d.Persistent,
 		VCPUs: def.VCPUs, MemoryMiB: def.MemoryMiB, Migrating: d.job != nil,
 	}
-	for _, disk := range def.Disks {
-		out.Disks = append(out.Disks, disk.Path)
-	}
-	for _, nic := range def.NICs {
-		out.MACs = append(out.MACs, nic.MAC)
+	now := hardware(def)
+	out.Disks, out.MACs = now.Disks, now.MACs
+	if next := hardware(&d.Def); d.Persistent && d.Power.Active() && !next.Equal(now) {
+		out.Next = &next
 	}
 	if def.Stamp != (hypervisor.Stamp{}) {
 		stamp := def.Stamp
 		out.Stamp = &stamp
 	}
 	return out
+}
+
+func hardware(def *hypervisor.Definition) hypervisor.Hardware {
+	h := hypervisor.Hardware{VCPUs: def.VCPUs, MemoryMiB: def.MemoryMiB}
+	for _, disk := range def.Disks {
+		h.Disks = append(h.Disks, disk.Path)
+	}
+	for _, nic := range def.NICs {
+		h.MACs = append(h.MACs, nic.MAC)
+	}
+	return h
 }
 
 // clone keeps a definition apart from its caller's slices and maps.
