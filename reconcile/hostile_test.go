@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/novaplan/novaplan/reconcile"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
+	"github.com/novaplan/novaplan/reconcile/operation"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -253,6 +255,79 @@ func TestTakeoverThaws(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestClaimLostMeanwhile lets another cluster take a host over in the middle of an operation: from then on
+// nothing is defined, started, undefined or deleted there.
+func TestClaimLostMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		step   string
+		change func(*lab)
+	}{
+		{"disks", func(l *lab) { l.want(2) }},
+		{"define", func(l *lab) { l.want(2) }},
+		{"start", func(l *lab) { l.want(2) }},
+		{"cut", func(l *lab) { l.want(0) }},
+		{"undefine", func(l *lab) { l.want(0) }},
+		{"config-drive", func(l *lab) { l.want(0) }},
+		{"prepare", func(l *lab) { l.mode(1, spec.ModeDrain) }},
+		{"clean", func(l *lab) { l.mode(1, spec.ModeDrain) }},
+	} {
+		t.Run(c.step, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, 2, false)
+				l.begin()
+				l.want(1)
+				l.apply()
+				l.kill()
+				var taken string
+				var then sim.Truth
+				l.opts.Trace = func(op state.Operation, step string, when operation.When) {
+					if taken != "" || step != c.step || when != operation.Before {
+						return
+					}
+					taken = l.hostName(op.From)
+					if step == "prepare" || op.Action == state.Create {
+						taken = l.hostName(op.To)
+					}
+					h := l.world.Behind(taken)
+					if err := h.ReleaseClaim(t.Context(), l.rec.State().ClusterID); err != nil {
+						t.Error(err)
+					}
+					if err := h.SetClaim(t.Context(), hypervisor.Claim{Cluster: "0b8d4dc4-2c3b-4c0e-9b55-30b7f3f9a8a1", Fleet: "theirs", Epoch: 1}); err != nil {
+						t.Error(err)
+					}
+					then = l.world.Truth()
+				}
+				l.begin()
+				defer l.kill()
+				c.change(l)
+				l.apply()
+				if taken == "" {
+					t.Fatal("the step was not reached")
+				}
+				if before, after := of(then, taken), of(l.world.Truth(), taken); before != after {
+					t.Errorf("%s was changed:\n%s\nis now:\n%s", taken, before, after)
+				}
+			})
+		})
+	}
+}
+
+// of writes down what is on one host.
+func of(truth sim.Truth, host string) string {
+	var b strings.Builder
+	for _, d := range truth.Domains {
+		if d.Host == host {
+			fmt.Fprintln(&b, d.Name, d.Power, d.Stamp)
+		}
+	}
+	for _, d := range truth.Disks {
+		if d.Host == host {
+			fmt.Fprintln(&b, d.Path)
+		}
+	}
+	return b.String()
 }
 
 // files are the paths of all files in shared pools.

@@ -108,7 +108,8 @@ func (j *Job) host(ctx context.Context, address spec.Address) (hypervisor.Host, 
 	return h, nil
 }
 
-// claimed returns the host for changing it: our claim was read there in this run.
+// claimed returns the host for changing it: our claim was read there in this step, for a long one before may have
+// given another cluster time to take the host over.
 func (j *Job) claimed(ctx context.Context, address spec.Address) (hypervisor.Host, error) {
 	h, err := j.host(ctx, address)
 	if err != nil || j.claims[address] {
@@ -139,7 +140,27 @@ func (j *Job) ensureClaim(ctx context.Context, address spec.Address, h hyperviso
 	if err := j.leads(); err != nil {
 		return err
 	}
+	if err := j.sameMachine(ctx, address, h); err != nil {
+		return err
+	}
 	return h.SetClaim(ctx, hypervisor.Claim{Cluster: j.cluster, Fleet: j.fleet, Epoch: j.op.Epoch, Endpoint: j.world.Endpoint})
+}
+
+// sameMachine refuses to claim a machine that stands in the place of the recorded one: it has neither its guests
+// nor its disks.
+func (j *Job) sameMachine(ctx context.Context, address spec.Address, h hypervisor.Host) error {
+	recorded, ok := j.world.Record.State().Hosts.Get(string(address))
+	if !ok || recorded.Inventory.UUID == "" {
+		return nil
+	}
+	info, err := h.HostInfo(ctx)
+	if err != nil {
+		return err
+	}
+	if info.UUID != recorded.Inventory.UUID {
+		return fmt.Errorf("%w: %s answers as another machine: its UUID was %s and is %s", ErrForeign, j.hostName(address), recorded.Inventory.UUID, info.UUID)
+	}
+	return nil
 }
 
 // leads verifies that this process still leads the epoch of the operation.

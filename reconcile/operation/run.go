@@ -99,6 +99,7 @@ func (j *Job) attempt(ctx context.Context, s Step) error {
 	if j.stopped() {
 		return ErrAborted
 	}
+	clear(j.claims)
 	if s.Is == nil && s.Committed && j.did(s.Name) {
 		j.begun[s.Name] = true
 		return nil
@@ -185,7 +186,7 @@ func (j *Job) undo(ctx context.Context, seq Sequence, reached []Step, cause erro
 		}
 		j.report(planner.Progress{Step: "undoing " + s.Name, Message: cause.Error()})
 		j.trace("undo "+s.Name, Before)
-		err := calm.patiently(ctx, func() error { return s.Undo(ctx, &calm) })
+		err := calm.patiently(ctx, func() error { clear(calm.claims); return s.Undo(ctx, &calm) })
 		if errors.Is(err, errArrived) {
 			return calm.forward(ctx, seq)
 		}
