@@ -89,7 +89,7 @@ func (c *computation) create(in *spec.Instance, b *state.Instance, h *host, afte
 		after = append(after, h.claim)
 	}
 	change := &Change{Address: in.Address, Name: in.Address.Short(), Action: ActCreate, To: h.address(), Reason: reason,
-		Details: details(in, b), Placement: explained}
+		Details: c.details(in, b), Placement: explained}
 	if f := c.failed(in.Address, state.Create); f.why != "" {
 		change.Details = append(change.Details, fmt.Sprintf("tried before on %s: %s", c.hostName(f.last), f.why))
 	}
@@ -112,8 +112,8 @@ func (c *computation) create(in *spec.Instance, b *state.Instance, h *host, afte
 	}, nil)
 }
 
-func details(in *spec.Instance, b *state.Instance) []string {
-	d := []string{"flavor " + in.Flavor.Label()}
+func (c *computation) details(in *spec.Instance, b *state.Instance) []string {
+	d := []string{"flavor " + c.index.Flavors[in.Flavor].Name}
 	for _, n := range b.NICs {
 		if n.IP != "" {
 			d = append(d, "address "+n.IP)

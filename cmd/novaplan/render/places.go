@@ -73,6 +73,9 @@ func (f *fleet) byZone(counts []int) string {
 		}
 		members[zone] = append(members[zone], i)
 	}
+	if len(order) > fewZones {
+		return fmt.Sprintf("%s, %s", Count(len(order), "zone"), f.each(counts))
+	}
 	parts := make([]string, len(order))
 	for i, zone := range order {
 		total := 0
@@ -85,6 +88,27 @@ func (f *fleet) byZone(counts []int) string {
 		}
 	}
 	return strings.Join(parts, "   ")
+}
+
+// fewZones is how many zones are written one by one before only their number is given.
+const fewZones = 4
+
+// each writes how many hosts take how many: "100 hosts, 6 to 14 each".
+func (f *fleet) each(counts []int) string {
+	hosts, least, most := 0, 0, 0
+	for _, n := range counts {
+		if n == 0 {
+			continue
+		}
+		if hosts++; hosts == 1 {
+			least = n
+		}
+		least, most = min(least, n), max(most, n)
+	}
+	if least == most {
+		return fmt.Sprintf("%s, %d each", Count(hosts, "host"), most)
+	}
+	return fmt.Sprintf("%s, %d to %d each", Count(hosts, "host"), least, most)
 }
 
 // fewRuns is how many runs of hosts are named before only their number is given.

@@ -167,6 +167,24 @@ Plan: 1 to terminate; 0 to migrate. INTERRUPTS 1 guest.
 	}
 }
 
+func TestManyZonesAreCounted(t *testing.T) {
+	p := &wire.Plan{}
+	for n := range 20 {
+		p.Hosts = append(p.Hosts, wire.PlanHost{Address: host(fmt.Sprint("h", n)), Name: fmt.Sprint("h", n), Zone: fmt.Sprint("az", n%10)})
+	}
+	for n := range 50 {
+		p.Changes = append(p.Changes, wire.Change{Address: web(n), Action: "create", To: p.Hosts[n%20].Address,
+			Details: []string{"flavor s"}, Reason: wire.Reason{Code: "new"}})
+	}
+	var b strings.Builder
+	if err := render.Plan(&b, p, render.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "50  flavor s  10 zones, 20 hosts, 2 to 3 each\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("%q lacks %q", b.String(), want)
+	}
+}
+
 func TestWideShowsEveryRow(t *testing.T) {
 	var b strings.Builder
 	if err := render.Plan(&b, newFleetPlan(), render.Options{Wide: true}); err != nil {
