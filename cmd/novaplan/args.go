@@ -48,7 +48,7 @@ func suggestFlag(cmd *cobra.Command, err error) error {
 	if !ok {
 		return usage(cmd, wrongFlag(err))
 	}
-	best, least := "", min(4, len(name))
+	best, least := "", min(4, 1+len(name)/2)
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if d := levenshtein.Distance(name, f.Name, nil); d < least && !f.Hidden {
 			best, least = f.Name, d

@@ -135,7 +135,10 @@ func (a *applying) outputs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	values := a.evaluate(status)
+	var values []lang.OutputValue
+	if !a.flags.destroy { // nothing is left that they could speak of
+		values = a.evaluate(status)
+	}
 	if a.flags.json {
 		e := wire.Event{Type: wire.EventOutputs, At: now(), Status: status, Outputs: map[string]json.RawMessage{}}
 		for _, v := range values {
@@ -151,7 +154,7 @@ func (a *applying) outputs(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(values) == 0 || a.flags.destroy {
+	if len(values) == 0 {
 		return nil
 	}
 	fmt.Fprintln(a.c.Out, "\nOutputs:")
