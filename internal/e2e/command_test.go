@@ -104,7 +104,52 @@ type process struct {
 	stdin  io.WriteCloser
 	out    *bufio.Reader
 	lines  bytes.Buffer // of standard output, as far as they were read
-	stderr bytes.Buffer
+	stderr messages
+}
+
+// messages is what a process wrote to standard error; others can wait for a text in it.
+type messages struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	waiting map[string]chan struct{}
+}
+
+func (m *messages) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := m.text.Write(p)
+	m.tell()
+	return n, err
+}
+
+func (m *messages) tell() {
+	for text, heard := range m.waiting {
+		if bytes.Contains(m.text.Bytes(), []byte(text)) {
+			close(heard)
+			delete(m.waiting, text)
+		}
+	}
+}
+
+func (m *messages) String() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.text.String()
+}
+
+// says waits until the process has written the text to standard error.
+func (p *process) says(text string) {
+	p.t.Helper()
+	heard := make(chan struct{})
+	p.stderr.mu.Lock()
+	p.stderr.waiting = map[string]chan struct{}{text: heard}
+	p.stderr.tell()
+	p.stderr.mu.Unlock()
+	select {
+	case <-heard:
+	case <-within(p.t).Done():
+		p.t.Fatalf("%s never said %q:\n%s", p.cmd, text, p.stderr.String())
+	}
 }
 
 // begin starts novaplan.
