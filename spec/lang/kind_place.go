@@ -100,7 +100,7 @@ var hostTable = (&table[spec.Host]{
 		enumField("virt_type", []string{"kvm", "qemu"}, nil, func(h *spec.Host) *string { return &h.VirtType }).or("the best the host can do").is("hardware virtualisation or emulation"),
 		sizeField("reserved_host_memory", 1, 0, func(h *spec.Host) *spec.MiB { return &h.ReservedMemory }).or("0").is("memory kept for the host itself"),
 		intField("reserved_host_cpus", 0, 1<<20, func(h *spec.Host) *int { return &h.ReservedCPUs }).or("0").is("cores kept for the host itself"),
-		sizeField("reserved_host_disk", 1024, 0, func(h *spec.Host) *spec.MiB { return &h.ReservedDisk }).or("0").is("space kept for the host itself"),
+		sizeField("reserved_host_disk", 1024, 0, func(h *spec.Host) *spec.MiB { return &h.ReservedDisk }).or("0").is("space kept for the host itself in each of its own pools, not in shared ones"),
 		textsField("capabilities", func(h *spec.Host) *map[string]string { return &h.Capabilities }).is("overrides and adds to what the host reports: arch, hypervisor_type, ..."),
 	}, ratioFields(func(h *spec.Host) *spec.Ratios { return &h.Ratios })...),
 	nested: []nested[spec.Host]{
