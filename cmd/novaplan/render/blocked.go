@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -9,9 +10,7 @@ import (
 )
 
 func (t *planText) warnings() {
-	for i := range t.p.Warnings {
-		t.message(t.o.Palette.Warn("Warning:"), &t.p.Warnings[i])
-	}
+	t.messages(t.o.Palette.Warn("Warning:"), t.p.Warnings)
 	if t.p.ReadOnly != "" {
 		t.line("%s this plan can't be applied from here: %s", t.o.Palette.Warn("Warning:"), t.p.ReadOnly)
 	}
@@ -26,9 +25,7 @@ func (t *planText) blocked() {
 	if !t.p.Blocked() {
 		return
 	}
-	for i := range t.p.Errors {
-		t.message(t.o.Palette.Bad("Error:"), &t.p.Errors[i])
-	}
+	t.messages(t.o.Palette.Bad("Error:"), t.p.Errors)
 	if rest := t.unmentioned(); len(rest) > 0 {
 		where := "fits on no host"
 		if len(rest) > 1 {
@@ -38,6 +35,32 @@ func (t *planText) blocked() {
 		t.unplaced(rest)
 	}
 	t.b.WriteByte('\n')
+}
+
+// messages writes errors or warnings; what is said alike of several elements of a block is said once.
+func (t *planText) messages(word string, all []wire.Message) {
+	for i := 0; i < len(all); {
+		n := 1
+		for !t.o.Wide && i+n < len(all) && alike(&all[i], &all[i+n]) {
+			n++
+		}
+		m := all[i]
+		if n > 1 {
+			block, _ := split(m.Address)
+			m.Summary = strings.ReplaceAll(m.Summary, m.Address, fmt.Sprintf("%s[*] (%d of them)", block, n))
+		}
+		t.message(word, &m)
+		i += n
+	}
+}
+
+// alike reports whether two messages differ only in which element of a block they are about.
+func alike(a, b *wire.Message) bool {
+	blockA, keyA := split(a.Address)
+	blockB, keyB := split(b.Address)
+	return a.Code == b.Code && keyA != "" && keyB != "" && blockA == blockB &&
+		strings.ReplaceAll(a.Summary, a.Address, "") == strings.ReplaceAll(b.Summary, b.Address, "") &&
+		slices.Equal(a.Detail, b.Detail)
 }
 
 // message writes one error or warning: the summary, where it comes from, and its lines.

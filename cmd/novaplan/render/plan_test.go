@@ -127,6 +127,18 @@ Error: 2 instances fit on no host
 
 Nothing can be done until this is put right.
 `},
+		"the same of many": {&wire.Plan{Errors: []wire.Message{
+			{Code: "no-address", Address: "instance.web[2]", Summary: "instance.web[2] gets no address on lan", Detail: []string{"Make it larger."}},
+			{Code: "no-address", Address: "instance.web[3]", Summary: "instance.web[3] gets no address on lan", Detail: []string{"Make it larger."}},
+			{Code: "no-address", Address: "instance.db", Summary: "instance.db gets no address on lan", Detail: []string{"Make it larger."}},
+		}}, render.Options{}, `
+Error: instance.web[*] (2 of them) gets no address on lan
+  Make it larger.
+Error: instance.db gets no address on lan
+  Make it larger.
+
+Nothing can be done until this is put right.
+`},
 		"nothing to do": {&wire.Plan{Hosts: twelve(), Summary: wire.Summary{Hosts: 12, Instances: 40}}, render.Options{}, `
 No changes. The fleet matches the spec (12 hosts, 40 instances, seen 1 s ago).
 `},
