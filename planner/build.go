@@ -28,7 +28,7 @@ func (c *computation) build(in *spec.Instance, q *placement.Request, h *host) (*
 	}
 	b.UUID = state.InstanceUUID(c.cluster(), in.Address, b.Incarnation)
 	b.Domain = state.DomainName(b.UUID, in.Name)
-	if !c.nameFree(in, b, h) {
+	if !c.nameFree(in.Address, in.Source, b.Domain, h) {
 		return nil, nil, false
 	}
 	return b, after, true
@@ -44,8 +44,8 @@ func virtType(h *host) string {
 	return ""
 }
 
-// nameFree reports whether the chosen host has no domain, ours or foreign, of the name.
-func (c *computation) nameFree(in *spec.Instance, b *state.Instance, h *host) bool {
+// nameFree reports whether a host has no domain, ours or foreign, of the name.
+func (c *computation) nameFree(address spec.Address, source spec.Source, domain string, h *host) bool {
 	if c.names == nil {
 		c.names = map[*host]map[string]string{}
 	}
@@ -57,12 +57,12 @@ func (c *computation) nameFree(in *spec.Instance, b *state.Instance, h *host) bo
 		}
 		c.names[h] = names
 	}
-	uuid, taken := names[b.Domain]
+	uuid, taken := names[domain]
 	if !taken {
 		return true
 	}
-	c.fail(Message{Code: CodeNameTaken, Address: in.Address, Source: in.Source,
-		Summary: fmt.Sprintf("%s can't be created: %s has a domain named %s that isn't ours (UUID %s)", in.Address, h.name(), b.Domain, uuid),
+	c.fail(Message{Code: CodeNameTaken, Address: address, Source: source,
+		Summary: fmt.Sprintf("%s can't be defined: %s has a domain named %s that isn't ours (UUID %s)", address, h.name(), domain, uuid),
 		Detail:  []string{"It is not touched. Rename or undefine it there, then plan again."}})
 	return false
 }

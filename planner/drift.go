@@ -98,6 +98,9 @@ func (c *computation) missing(r *record) bool {
 			Detail:  []string{"Its disks are on shared storage: it is defined again when these hosts can be looked at."}})
 		return false
 	}
+	if !c.nameFree(r.address(), r.source(), r.have.Domain, r.host) {
+		return false
+	}
 	c.act(r, state.Rebuild, ActRestore, state.Reason{Code: ReasonFoundMissing, Message: "the domain is missing on " + r.host.name()})
 	return true
 }

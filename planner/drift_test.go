@@ -252,3 +252,13 @@ func TestDefinitionLeftByMove(t *testing.T) {
 		t.Errorf("gone from its host: %+v", p.Errors)
 	}
 }
+
+// TestMissingUnderATakenName: somebody undefined the domain and gave its name to one of their own.
+func TestMissingUnderATakenName(t *testing.T) {
+	w, s, in, d := one(t)
+	d.UUID, d.Cluster, d.Stack, d.Address = "33333333-3333-4333-8333-333333333333", "", "", ""
+	p := w.plan(s, Options{})
+	if len(p.Operations) != 0 || !slices.Equal(codes(p.Errors), []string{CodeNameTaken}) {
+		t.Errorf("%s: operations %+v, errors %+v", in.Domain, p.Operations, p.Errors)
+	}
+}
