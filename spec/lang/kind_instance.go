@@ -90,7 +90,7 @@ var instanceTable = (&table[spec.Instance]{
 			checked(func(a *arg, i *spec.Instance) { a.checkGuestName(i.Name) }),
 		refField("flavor", "flavor", func(i *spec.Instance) *spec.Address { return &i.Flavor }).must().is("its size"),
 		refField("image", "image", func(i *spec.Instance) *spec.Address { return &i.Image }).must().is("what it boots"),
-		refField("pool", "pool", func(i *spec.Instance) *spec.Address { return &i.Pool }).or("the only pool, or the host's default directory").is("where its disks are"),
+		refField("pool", "pool", func(i *spec.Instance) *spec.Address { return &i.Pool }).or("the only pool; libvirt's directory when there is none").is("where its disks are"),
 		refField("zone", "zone", func(i *spec.Instance) *spec.Address { return &i.Zone }).or("any").is("the availability zone"),
 		refField("host", "host", func(i *spec.Instance) *spec.Address { return &i.Host }).or("the scheduler's choice").is("pins it to one host"),
 		refField("group", "server_group", func(i *spec.Instance) *spec.Address { return &i.Group }).is("the server group"),

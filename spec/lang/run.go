@@ -119,6 +119,7 @@ func (ev *evaluator) checkFolder(s *spec.Spec) {
 	uniqueNames(ev, "instance", s.Instances, func(i *spec.Instance) (spec.Address, string) { return i.Address, i.Name })
 	ev.checkHosts(s)
 	ev.checkAddresses(s)
+	ev.checkPools(s)
 	ev.checkImages(s)
 	ev.checkDependencies(s)
 	ev.warnDrainByFlag(s)
