@@ -192,7 +192,15 @@ func placeOf(dir string, s *spec.Spec, simulate bool, command string) (place, er
 			Detail:  []string{"To try a spec for real hosts on simulated ones, use -simulate instead of sim:// URIs."},
 		}
 	}
-	return place{dir: dir, fleet: s.Fleet, simulate: simulate || sim != nil, command: command}, nil
+	p := place{dir: dir, fleet: s.Fleet, simulate: simulate || sim != nil, command: command}
+	if sim == nil && real == nil && !cluster.Exists(p.record()) { // every host is gone: the record says which they were
+		simulation := p
+		simulation.simulate = true
+		if cluster.Exists(simulation.record()) {
+			p = simulation
+		}
+	}
+	return p, nil
 }
 
 // rewire gives every host a simulated URI, and the hosts whatever the spec plugs NICs into.
