@@ -25,6 +25,7 @@ func (c *Controller) Approve(ctx context.Context, a planner.Approval) (planner.A
 	}
 	c.approving.Lock()
 	defer c.approving.Unlock()
+	before := c.rec.State()
 	plan, seen, proposed, err := c.compute(ctx, a.Spec, a.Options)
 	if err != nil {
 		return planner.Approved{}, err
@@ -54,7 +55,7 @@ func (c *Controller) Approve(ctx context.Context, a planner.Approval) (planner.A
 	if err != nil {
 		return planner.Approved{}, fmt.Errorf("approve: %w", err)
 	}
-	if err := c.freeze(ctx, plan.Freeze); err != nil {
+	if err := c.freeze(ctx, before, plan.Freeze); err != nil {
 		return planner.Approved{}, err
 	}
 	c.pulse.beat()
@@ -142,9 +143,13 @@ func (c *Controller) recordInventory(ctx context.Context, seen *planner.Observed
 	return nil
 }
 
-// freeze records instances whose place can't be known.
-func (c *Controller) freeze(ctx context.Context, freezes []state.Freeze) error {
+// freeze records instances whose place can't be known. A look takes a while: what was being worked on since it
+// began was seen half-way, which says nothing.
+func (c *Controller) freeze(ctx context.Context, before state.State, freezes []state.Freeze) error {
 	for i := range freezes {
+		if now := c.rec.State(); !untouched(before, now, freezes[i].Instance) {
+			continue
+		}
 		err := c.commit(ctx, state.Command{Freeze: &freezes[i]})
 		var refused *state.Refusal
 		if err != nil && !errors.As(err, &refused) {
@@ -152,6 +157,13 @@ func (c *Controller) freeze(ctx context.Context, freezes []state.Freeze) error {
 		}
 	}
 	return nil
+}
+
+// untouched reports whether nothing was done to an instance between two states, or is under way.
+func untouched(before, now state.State, address spec.Address) bool {
+	then, _ := before.Instances.Get(string(address))
+	inst, _ := now.Instances.Get(string(address))
+	return then == inst && before.Busy(address) == nil && now.Busy(address) == nil
 }
 
 // toFollow lists the plan's operations and those that were under way.

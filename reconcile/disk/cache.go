@@ -161,8 +161,15 @@ func (c *Cache) clear(ctx context.Context, s slot) error {
 	return nil
 }
 
-// remove deletes a volume that may have gone meanwhile.
+// remove deletes a volume that may have gone meanwhile. For one that isn't there no deletion is sent: it could
+// take effect late, on one that is.
 func (s slot) remove(ctx context.Context, name string) error {
+	if _, err := s.host.GetVolume(ctx, s.pool, name); err != nil {
+		if errors.Is(err, hypervisor.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
 	if err := s.host.DeleteVolume(ctx, s.pool, name); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
 		return fmt.Errorf("remains of an upload: %w", err)
 	}
