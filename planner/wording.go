@@ -13,6 +13,9 @@ func at(s spec.Source) string {
 	if s.File == "" {
 		return ""
 	}
+	if s.Line == 0 { // no file: "-var drain"
+		return " (" + s.File + ")"
+	}
 	return " (" + s.File + ":" + strconv.Itoa(s.Line) + ")"
 }
 

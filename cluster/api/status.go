@@ -185,6 +185,17 @@ func (v *fleetView) hostName(address spec.Address) string {
 	return address.Short()
 }
 
+// inSpecWords says what a domain does in the words of an instance's state, so that both can be compared.
+func inSpecWords(p planner.Power) string {
+	switch p {
+	case planner.PowerOff:
+		return string(spec.Stopped)
+	case planner.PowerSaved:
+		return string(spec.Suspended)
+	}
+	return string(p)
+}
+
 // power says what the instance does, as far as it was seen.
 func (v *fleetView) power(have *state.Instance) string {
 	if have.Phase != state.Active {
@@ -194,7 +205,7 @@ func (v *fleetView) power(have *state.Instance) string {
 		if p.domain.Migrating {
 			return "migrating"
 		}
-		return string(p.domain.Power)
+		return inSpecWords(p.domain.Power)
 	}
 	if o := v.seen.Hosts[have.Host]; o == nil || !o.Reachable {
 		return "unknown"

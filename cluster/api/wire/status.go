@@ -50,7 +50,7 @@ type Instance struct {
 	Name      string   `json:"name"`
 	Host      string   `json:"host,omitempty"`
 	HostName  string   `json:"host_name,omitempty"`
-	State     string   `json:"state"`  // what it does: running, off, paused, building, missing, unknown, ...
+	State     string   `json:"state"`  // what it does: running, stopped, paused, suspended, building, missing, unknown, ...
 	Wanted    string   `json:"wanted"` // what the spec in force says; absent when it is to go
 	Addresses []string `json:"addresses"`
 	Flavor    string   `json:"flavor,omitempty"`

@@ -67,12 +67,20 @@ func alike(a, b *wire.Message) bool {
 func (t *planText) message(word string, m *wire.Message) {
 	summary := m.Summary
 	if m.Source.File != "" && !strings.Contains(summary, m.Source.File) {
-		summary += fmt.Sprintf(" (%s:%d)", m.Source.File, m.Source.Line)
+		summary += " " + written(m.Source)
 	}
 	t.line("%s %s", word, summary)
 	for _, d := range m.Detail {
 		t.line("  %s", d)
 	}
+}
+
+// written says where something is written: "(fleet.np.hcl:12)", or "(-var drain)" where there are no lines.
+func written(s wire.Source) string {
+	if s.Line == 0 {
+		return "(" + s.File + ")"
+	}
+	return fmt.Sprintf("(%s:%d)", s.File, s.Line)
 }
 
 func (t *planText) unmentioned() []wire.Unplaced {

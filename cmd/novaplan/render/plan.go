@@ -102,6 +102,9 @@ func (t *planText) text(g *group) string {
 	if len(g.rows) > 1 {
 		parts = append(parts, fmt.Sprint(len(g.rows)))
 	}
+	if names := which(g.rows, first.Action == "terminate"); names != "" && first.Action != "create" {
+		parts = append(parts, names)
+	}
 	if g.sign.word != "" {
 		parts = append(parts, g.sign.word)
 	}
@@ -225,6 +228,9 @@ func (t *planText) hosts(g *group) string {
 	}
 	text := strings.TrimPrefix(attributes(first), "mode ")
 	if len(g.rows) > 1 {
+		if names := which(g.rows, false); names != "" {
+			text = names + "  " + text
+		}
 		text = fmt.Sprintf("%d  %s", len(g.rows), text)
 	}
 	if place := position(first.Reason.Message); place != "" {
@@ -233,10 +239,14 @@ func (t *planText) hosts(g *group) string {
 	return t.because(text, first.Reason)
 }
 
-// position cuts "(file:line)" off the end of a reason.
+// position cuts "(file:line)" or "(-var name)" off the end of a reason.
 func position(message string) string {
-	if i := strings.LastIndex(message, " ("); i >= 0 && strings.HasSuffix(message, ")") && strings.Contains(message[i:], ":") {
-		return message[i+1:]
+	i := strings.LastIndex(message, " (")
+	if i < 0 || !strings.HasSuffix(message, ")") {
+		return ""
+	}
+	if place := message[i+1:]; strings.Contains(place, ":") || strings.HasPrefix(place, "(-var ") {
+		return place
 	}
 	return ""
 }

@@ -128,15 +128,7 @@ func macs(in *wire.Instance) string {
 }
 
 // asWanted compares what an instance does with what the spec wants of it.
-func asWanted(in *wire.Instance) bool {
-	switch in.Wanted {
-	case "stopped":
-		return in.State == "off"
-	case "suspended":
-		return in.State == "saved"
-	}
-	return in.State == in.Wanted
-}
+func asWanted(in *wire.Instance) bool { return in.State == in.Wanted }
 
 func note(in *wire.Instance) string {
 	switch {
