@@ -54,8 +54,10 @@ func (c *Controller) emptyTrash(ctx context.Context) error {
 
 // purge deletes the files of one expired piece of trash and then the record of it.
 func (c *Controller) purge(ctx context.Context, st state.State, trash *state.Trash) error {
-	if inst, ok := st.Instances.Get(string(trash.Instance)); ok && inst.UUID == trash.UUID {
-		return fmt.Errorf("%s is in use again", trash.UUID)
+	for _, inst := range st.Instances.All() { // a takeover may have brought it back, a moved block renamed it
+		if inst.UUID == trash.UUID {
+			return fmt.Errorf("%s is in use again, by %s", trash.UUID, inst.Address)
+		}
 	}
 	var last error
 	for _, address := range c.holders(st, trash) {

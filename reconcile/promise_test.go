@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
@@ -139,4 +140,31 @@ func TestSourceIsKeptUntilTheMoveIsOnRecord(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTrashInUse: disks of an instance that came back are not deleted with the trash, whatever it is called now.
+func TestTrashInUse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 2, true)
+		l.begin()
+		defer l.kill()
+		l.want(1)
+		l.apply()
+		in, _ := l.rec.State().Instances.Get("instance.vm[0]")
+		back := *in
+		back.Address = "instance.back"
+		l.want(0)
+		l.apply()
+		result, err := l.rec.Propose(t.Context(), state.Command{Restore: &state.Restore{Instances: []state.Instance{back}}})
+		if err != nil || result.Refused != nil {
+			t.Fatal(err, result.Refused)
+		}
+		time.Sleep(48 * time.Hour) // virtual
+		if err := l.c.Housekeeping(t.Context()); err == nil {
+			t.Error("nothing is said of trash that is in use")
+		}
+		if root := back.Disks[0].Path; !l.files()[root] {
+			t.Errorf("%s was deleted", root)
+		}
+	})
 }
