@@ -32,7 +32,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
 
 func statusOfFleet(st state.State, desired *spec.Spec, seen *planner.Observed) *wire.Status {
 	s := &wire.Status{
-		FormatVersion: wire.StatusFormat, Fleet: st.Fleet, Mode: string(st.Mode), Revision: st.Revision,
+		FormatVersion: wire.StatusFormat, Fleet: st.Fleet, Cluster: st.ClusterID, Mode: string(st.Mode), Revision: st.Revision,
 		Hosts: []wire.Host{}, Instances: []wire.Instance{}, Pending: []wire.Pending{}, Trash: []wire.Trash{},
 	}
 	for _, r := range st.Revisions.All() {

@@ -9,6 +9,7 @@ const StatusFormat = "1.0"
 type Status struct {
 	FormatVersion string     `json:"format_version"`
 	Fleet         string     `json:"fleet"`
+	Cluster       string     `json:"cluster"` // UUID of the record; its claim stands on the hosts
 	Mode          string     `json:"mode"`
 	Revision      uint64     `json:"revision"`
 	AppliedAt     time.Time  `json:"applied_at,omitzero"`
