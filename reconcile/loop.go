@@ -153,6 +153,7 @@ func (l *loop) publish() {
 
 // conclude takes in how an operation ended.
 func (l *loop) conclude(ctx context.Context, e ending) error {
+	stalled := l.stalled
 	l.stalled = false
 	st := l.c.rec.State()
 	switch e.kind {
@@ -166,7 +167,9 @@ func (l *loop) conclude(ctx context.Context, e ending) error {
 	case endHeld:
 		e.item.why = e.err.Error()
 		l.queue.hold(e.item)
-		l.stalled = l.queue.running == 0
+		// What held it back may have ended between the refusal and now, so a refusal proves nothing by
+		// itself: only the round that stall begins, with nothing under way, does.
+		l.stalled = stalled
 	case endImpossible:
 		l.queue.running--
 		l.withdraw(ctx, e.item.op.ID, e.err.Error())
