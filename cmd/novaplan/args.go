@@ -44,11 +44,15 @@ func shorthands() map[string]bool {
 
 // suggestFlag adds "did you mean" to an unknown flag, and says it with one dash.
 func suggestFlag(cmd *cobra.Command, err error) error {
-	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
-	if !ok {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
 		return usage(cmd, wrongFlag(err))
 	}
+	name := unknown.GetSpecifiedName()
 	best, least := "", min(4, 1+len(name)/2)
+	if known := flagElsewhere(name); known != "" && cmd.Flags().Lookup(known) != nil {
+		best, least = known, 0
+	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if d := levenshtein.Distance(name, f.Name, nil); d < least && !f.Hidden {
 			best, least = f.Name, d

@@ -110,6 +110,10 @@ func (a *applying) summarize(r outcome) {
 	for _, o := range failed {
 		a.c.note("%s %s: %s: %s", paint.Bad("Error:"), subject(&o, names), deed(&o, names), o.Error)
 	}
+	if r.result.Done+len(failed)+len(left) == 0 {
+		a.c.note("\nThe record is up to date; nothing had to be done on a host.")
+		return
+	}
 	text := fmt.Sprintf("%s done", render.Count(r.result.Done, "operation"))
 	if len(failed) > 0 {
 		text += fmt.Sprintf(", %d failed", len(failed))

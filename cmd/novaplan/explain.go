@@ -13,6 +13,7 @@ import (
 func newExplain(c *console) *cobra.Command {
 	var flags specFlags
 	var format string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain ADDRESS [DIR]",
 		Short: "Say why an instance is where it is, or where it would go",
@@ -30,6 +31,9 @@ why, which host came closest, and how the others were weighed.`,
 			address, err := instanceAddress(cmd, args[0])
 			if err != nil {
 				return err
+			}
+			if asJSON {
+				format = "json"
 			}
 			if format != "table" && format != "wide" && format != "json" {
 				return usage(cmd, fmt.Sprintf("-o %s: want table, wide or json", format))
@@ -50,6 +54,7 @@ why, which host came closest, and how the others were weighed.`,
 		},
 	}
 	flags.addSimulate(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as -o json")
 	cmd.Flags().StringVarP(&format, "o", "o", "table", "table, wide or json")
 	return cmd
 }

@@ -69,11 +69,16 @@ func newRoot(c *console) *cobra.Command {
 	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c))
 	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c))
 	root.AddCommand(newVersion(c), newMan(root))
+	root.Version = version // -version, as Terraform's users write it
+	root.SetVersionTemplate("novaplan {{.Version}}\n")
 	return root
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
 	text := fmt.Sprintf("unknown command %q", name)
+	if hint := elsewhere(name); hint != "" {
+		return usage(cmd, text+": "+hint)
+	}
 	if near := cmd.Root().SuggestionsFor(name); len(near) > 0 {
 		text += "; did you mean " + strings.Join(near, " or ") + "?"
 	}

@@ -17,6 +17,7 @@ import (
 func newStatus(c *console) *cobra.Command {
 	var flags specFlags
 	var format string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [DIR]",
 		Short: "Show hosts, instances, and what is pending",
@@ -27,6 +28,9 @@ ratios, instances with host, state and address, operations that are not finished
   novaplan status -o json | jq '.instances[] | select(.state != .wanted)'`,
 		Args: atMost(1, "one folder"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if asJSON {
+				format = "json"
+			}
 			switch format {
 			case "table", "wide", "json", "yaml":
 			default:
@@ -45,6 +49,7 @@ ratios, instances with host, state and address, operations that are not finished
 		},
 	}
 	flags.addSimulate(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as -o json")
 	cmd.Flags().StringVarP(&format, "o", "o", "table", "table, wide, json or yaml")
 	return cmd
 }

@@ -47,7 +47,7 @@ var outputTable = (&table[output]{
 	fields: []field[output]{
 		addressOnly(newField("value", "any", func(a *arg, o *output) {})).must().is("what is shown; `instance.web[0].host.name`, `.state`, `.uuid` and `.nic[0].fixed_ip` are known here"),
 		textField("description", func(o *output) *string { return &o.description }).is("for people"),
-		boolField("sensitive", func(o *output) *bool { return &o.sensitive }).or("false").is("shown only when asked for by name; must be true for sensitive values"),
+		boolField("sensitive", func(o *output) *bool { return &o.sensitive }).or("false").is("shown as (sensitive); must be true for sensitive values"),
 	},
 }).built("output block")
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
@@ -40,7 +41,7 @@ func (t *explainText) place() {
 	}
 	t.line("%s %s.", t.o.Palette.Bold(t.e.Address), where)
 	if t.e.Since != "" {
-		t.line("  %s", t.e.Since)
+		t.line("  put there by %s", t.e.Since)
 	}
 }
 
@@ -62,7 +63,11 @@ func (t *explainText) change() {
 	if c.To != "" {
 		text += " to " + t.name(c.To)
 	}
-	t.line("The plan: %s   (%s)", text, c.Reason.Message)
+	why, place := c.Reason.Message, position(c.Reason.Message)
+	if place != "" {
+		why = strings.TrimSuffix(why, " "+place) + ", " + strings.Trim(place, "()")
+	}
+	t.line("The plan: %s   (%s)", text, why)
 }
 
 func (t *explainText) messages() {
@@ -139,8 +144,11 @@ func (t *explainText) ranked(p *wire.Placement) {
 	if rest := len(p.Ranked) - len(ranked); rest > 0 {
 		t.line("... %d more (-o wide)", rest)
 	}
-	t.line("Each weigher gives normalized x multiplier; the raw value is in brackets. Ties go to the host first in the spec.")
+	t.line("Each weigher gives normalized x multiplier; the raw value (MiB for ram and disk) is in brackets. Ties go to the host first in the spec.")
 }
+
+// raw writes what a weigher read off a host: MiB or cores as they are, without an exponent.
+func raw(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // useful names the weighers that tell hosts apart.
 func useful(ranked []wire.RankedHost) []string {
@@ -158,7 +166,7 @@ func useful(ranked []wire.RankedHost) []string {
 func share(parts []wire.WeightPart, weigher string) string {
 	for _, p := range parts {
 		if p.Weigher == weigher {
-			return fmt.Sprintf("%.3f x %s (%g)", p.Normalized, ratio(p.Multiplier), p.Raw)
+			return fmt.Sprintf("%.3f x %s (%s)", p.Normalized, ratio(p.Multiplier), raw(p.Raw))
 		}
 	}
 	return "-"

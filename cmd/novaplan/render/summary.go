@@ -126,6 +126,8 @@ func (t *planText) nothing() {
 		t.line("No changes %s.", others)
 	case s.Unseen > 0:
 		t.line("No host could be looked at: whether anything has to change is not known.")
+	case t.p.Destroy:
+		t.line("No changes. Nothing that was applied is left to terminate.")
 	default:
 		t.line("No changes. The fleet matches the spec (%s, %s, seen %s).",
 			Count(s.Hosts, "host"), Count(s.Instances, "instance"), Ago(t.seenAgo()))
