@@ -74,7 +74,7 @@ func (c *computation) notMoved(r *record) {
 func (c *computation) creatable(in *spec.Instance) bool {
 	if in.State == spec.Shelved || in.State == spec.Rescued {
 		c.fail(Message{Code: CodeUnsupported, Address: in.Address, Source: in.Source,
-			Summary: fmt.Sprintf("%s: state %q comes with the lifecycle", in.Address, in.State)})
+			Summary: fmt.Sprintf("%s: state %q is not supported yet", in.Address, in.State)})
 		return false
 	}
 	if c.index.Flavors[in.Flavor] == nil || c.index.Images[in.Image] == nil {

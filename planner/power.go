@@ -24,7 +24,7 @@ func (c *computation) power(r *record) {
 		c.wantHeld(r, PowerSaved, state.Suspend, ActSuspend)
 	default:
 		c.fail(Message{Code: CodeUnsupported, Address: r.address(), Source: r.source(),
-			Summary: fmt.Sprintf("%s: state %q comes with the lifecycle", r.address(), r.want.State)})
+			Summary: fmt.Sprintf("%s: state %q is not supported yet", r.address(), r.want.State)})
 	}
 }
 

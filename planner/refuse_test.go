@@ -19,7 +19,7 @@ func TestWhatIsRefused(t *testing.T) {
 		says   string
 	}{
 		"bigger flavor": {func(_ *world, s *spec.Spec) { s.Instances[0].Flavor = "flavor.big" }, CodeUnsupported,
-			"instance.a: flavor small -> big, vcpus 1 -> 4, ram 1024 -> 12288 MiB: comes with the lifecycle"},
+			"instance.a: flavor small -> big, vcpus 1 -> 4, ram 1024 -> 12288 MiB: changing this is not supported yet"},
 		"other image": {func(_ *world, s *spec.Spec) {
 			s.Images = append(slices.Clone(s.Images), spec.Image{Address: "image.j"})
 			s.Instances[0].Image = "image.j"
@@ -40,7 +40,7 @@ func TestWhatIsRefused(t *testing.T) {
 			w.obs.Hosts["host.h2"].Inventory.Owner, w.obs.Hosts["host.h2"].Claimed = "other", false
 		}, CodeHostForeign, "h2 is claimed by cluster other"},
 		"one machine twice": {func(w *world, _ *spec.Spec) { w.obs.Hosts["host.h2"].Inventory.UUID = "host.h1" }, CodeHostTwin, "same host UUID"},
-		"fenced":            {func(_ *world, s *spec.Spec) { s.Hosts[0].Mode = spec.ModeFenced }, CodeFenced, "evacuation comes with the lifecycle"},
+		"fenced":            {func(_ *world, s *spec.Spec) { s.Hosts[0].Mode = spec.ModeFenced }, CodeFenced, "evacuation is not supported yet"},
 		"unknown domain of ours": {func(w *world, _ *spec.Spec) {
 			w.foreign("host.h2", Domain{UUID: "x", Name: "np-x", Cluster: testCluster, Address: "instance.z"})
 		}, CodeUnknownDomain, "novaplan takeover"},

@@ -77,7 +77,7 @@ func (c *computation) protected(r *record) bool {
 func (c *computation) warnFenced(h *host) {
 	if n := c.guests(h); n > 0 {
 		c.warn(Message{Code: CodeFenced, Address: h.address(), Source: h.spec.ModeAt,
-			Summary: fmt.Sprintf("%s is fenced with %s on it: evacuation comes with the lifecycle", h.name(), counted(n, "instance", "instances")),
+			Summary: fmt.Sprintf("%s is fenced with %s on it: evacuation is not supported yet", h.name(), counted(n, "instance", "instances")),
 			Detail:  []string{"They are left alone. Set mode = \"active\" when the host is back."}})
 	}
 }

@@ -38,7 +38,7 @@ func (c *computation) settings(r *record) {
 	}
 	c.warn(Message{Code: CodeFirstBoot, Address: r.address(), Source: r.source(),
 		Summary: fmt.Sprintf("%s: %s changed, which a guest reads at its first boot only", r.address(), strings.Join(first, ", ")),
-		Detail:  []string{"The running guest doesn't see it; its config drive is made anew with a rebuild, which comes with the lifecycle."}})
+		Detail:  []string{"The running guest doesn't see it; its config drive is made anew with a rebuild, which is not supported yet."}})
 }
 
 // replaced returns what the revision that a proposal replaces says of an instance; nil when there is no

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// unsupported names every difference that takes a restart, resize or rebuild: these come with the
-// lifecycle, and until then the guest stays as it is and the plan says so each time.
+// unsupported names every difference that takes a restart, resize or rebuild: there are none of these
+// yet, and until then the guest stays as it is and the plan says so each time.
 func (c *computation) unsupported(r *record) {
 	var diffs []AttributeChange
 	diffs = append(diffs, c.sizeChange(r)...)
@@ -21,7 +21,7 @@ func (c *computation) unsupported(r *record) {
 		what := strings.Join(parts, ", ")
 		if !c.refuseLocked(r, r.want.Locked, what) {
 			c.fail(Message{Code: CodeUnsupported, Address: r.address(), Source: r.source(),
-				Summary: fmt.Sprintf("%s: %s: comes with the lifecycle", r.address(), what),
+				Summary: fmt.Sprintf("%s: %s: changing this is not supported yet", r.address(), what),
 				Detail: []string{"The guest stays as it was built. Take the change back, list it in lifecycle.ignore_changes,",
 					"or remove the instance and add it under another name."}})
 		}

@@ -25,8 +25,14 @@ func allKinds() []kind {
 var laterBlocks = map[string]string{
 	"module": "module blocks", "volume": "volume blocks", "snapshot": "snapshot blocks", "check": "check blocks",
 	"data": "data blocks", "security_group": "security_group blocks", "backup": "backup blocks", "import": "import blocks",
-	"auto_apply": "auto_apply blocks", "resource": "resource blocks (instances, hosts and so on are blocks themselves)",
-	"provider": "provider blocks (novaplan needs none)", "terraform": "the terraform block (write novaplan)",
+	"auto_apply": "auto_apply blocks",
+}
+
+// foreignBlocks are Terraform's blocks that have no use here, and what is written instead.
+var foreignBlocks = map[string]string{
+	"resource":  `There are no resource blocks here: write instance "web" { ... }, network "lan" { ... } and so on.`,
+	"provider":  "There are no providers here: hosts are reached by the uri in their host blocks. Remove the block.",
+	"terraform": "There is no terraform block here: fleet and required_version are written in a novaplan block.",
 }
 
 // withoutLabel are the blocks that take no label.
@@ -45,8 +51,10 @@ func topSchema() *hcl.BodySchema {
 			s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name})
 		}
 	}
-	for _, name := range sortedKeys(laterBlocks) {
-		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name})
+	for _, known := range []map[string]string{laterBlocks, foreignBlocks} {
+		for _, name := range sortedKeys(known) {
+			s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name})
+		}
 	}
 	return s
 }
@@ -85,6 +93,10 @@ func (c *collected) collect(ev *evaluator, body hcl.Body) {
 func (c *collected) block(ev *evaluator, typ string, labels []string, labelRanges []hcl.Range, body hcl.Body, typeRng hcl.Range) {
 	if later, ok := laterBlocks[typ]; ok {
 		ev.errorf(typeRng, "Not supported yet", "%s: this version of novaplan doesn't have them. Remove the block for now.", later)
+		return
+	}
+	if instead, ok := foreignBlocks[typ]; ok {
+		ev.errorf(typeRng, "Unsupported block", "%s", instead)
 		return
 	}
 	def := typeRng

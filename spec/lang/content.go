@@ -266,7 +266,7 @@ func (t *taker) unknown(s *schema, what, name string, rng hcl.Range) {
 		t.errorf(rng, "Unsupported argument", "%s blocks can't be repeated.", s.where)
 		return
 	}
-	t.errorf(rng, "Unsupported "+what, "There is no %s named %q in %s.%s", what, name, article(s.where), didYouMean(name, s.names()))
+	t.errorf(rng, "Unsupported "+what, "There is no %s named %q in %s.%s", what, name, article(s.where), s.suggest(name))
 }
 
 func (t *taker) errorf(rng hcl.Range, summary, format string, args ...any) {

@@ -79,7 +79,7 @@ func setIgnoreChanges(a *arg, l *spec.Lifecycle) {
 }
 
 var laterStates = map[string]string{
-	"shelved": "it comes with the lifecycle", "rescued": "it comes with the lifecycle",
+	"shelved": "shelving is not there yet", "rescued": "rescuing is not there yet",
 }
 
 var instanceTable = (&table[spec.Instance]{

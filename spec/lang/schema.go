@@ -80,6 +80,32 @@ func (s *schema) names() []string {
 	return names
 }
 
+// suggest is didYouMean for the names of s, and knows what Nova, Terraform and libvirt call the same thing.
+func (s *schema) suggest(name string) string {
+	names := s.names()
+	for _, ours := range elsewhereCalled[name] {
+		if slices.Contains(names, ours) {
+			return " Did you mean " + ours + "?"
+		}
+	}
+	return didYouMean(name, names)
+}
+
+// elsewhereCalled are names of other tools, and ours for them.
+var elsewhereCalled = map[string][]string{
+	"memory": {"ram"}, "memory_mb": {"ram"}, "mem": {"ram"}, "cpus": {"vcpus"}, "cpu": {"vcpus"}, "vcpu": {"vcpus"},
+	"root_gb": {"disk"}, "disk_gb": {"disk"}, "size": {"disk", "capacity"}, "properties": {"extra_specs"},
+	"availability_zone": {"zone"}, "az": {"zone"}, "image_name": {"image"}, "image_id": {"image"}, "image_ref": {"image"},
+	"flavor_name": {"flavor"}, "flavor_id": {"flavor"}, "flavor_ref": {"flavor"}, "key_name": {"keypair"}, "key_pair": {"keypair"},
+	"server_group": {"group"}, "scheduler_hints": {"group", "same_host"}, "power_state": {"state"}, "status": {"state", "mode"},
+	"network": {"nic"}, "networks": {"nic"}, "network_interface": {"nic"}, "interface": {"nic"}, "port": {"nic"},
+	"ip": {"fixed_ip"}, "ip_address": {"fixed_ip"}, "addresses": {"fixed_ip", "cidr"}, "fixed_ip_v4": {"fixed_ip"}, "mac_address": {"mac"},
+	"subnet": {"cidr"}, "gateway_ip": {"gateway"}, "dns_nameservers": {"dns"}, "dns_servers": {"dns"}, "allocation_pools": {"allocation_pool"},
+	"policies": {"policy"}, "url": {"source", "uri"}, "file": {"source"}, "image_source_url": {"source"}, "disk_format": {"format"},
+	"description": {"metadata", "labels"}, "tags": {"labels", "metadata"}, "cloudinit": {"user_data"}, "hypervisor_hostname": {"host"},
+	"pin": {"host"}, "address": {"uri", "fixed_ip"},
+}
+
 // didYouMean returns " Did you mean x?" for the candidate nearest to given, or "".
 func didYouMean(given string, candidates []string) string {
 	best, bestDistance := "", 3
