@@ -24,6 +24,7 @@ func (c *computation) run() *Plan {
 	c.relocate()
 	c.place()
 	c.order()
+	c.uploads()
 	return c.finish()
 }
 

@@ -110,7 +110,7 @@ func (c *computation) count() {
 			s.Evacuate++
 		case ActRestart:
 			s.Restart++
-		case ActContinue:
+		case ActContinue, ActUpload:
 		default:
 			s.Change++
 		}

@@ -11,6 +11,13 @@ import (
 type Observed struct {
 	At    time.Time
 	Hosts map[spec.Address]*HostObservation // hosts that were looked at, reachable or not
+	// Images are those that were asked about. What isn't known of them changes no decision.
+	Images map[spec.Address]ImageSeen
+}
+
+// ImageSeen is what is known of an image before it is fetched.
+type ImageSeen struct {
+	Bytes int64 // of its content, as it is sent; 0: not known
 }
 
 // HostObservation is one look at one host.

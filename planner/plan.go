@@ -61,6 +61,7 @@ const (
 	ActContinue    ChangeAction = "continue" // an approved operation that is not finished yet
 	ActClaim       ChangeAction = "claim"    // of a host
 	ActUnclaim     ChangeAction = "unclaim"  // of a host that left the spec
+	ActUpload      ChangeAction = "upload"   // of an image, on first use; what uses it does it
 )
 
 // AttributeChange is one attribute that differs.

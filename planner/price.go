@@ -47,6 +47,10 @@ func seconds(j *job, bandwidthMiBps int) float64 {
 	return secondsPerOther
 }
 
+// uploadSeconds estimates how long it takes to bring that much of images to hosts: whatever their number,
+// all of it leaves the controller over one link.
+func uploadSeconds(bytes int64) float64 { return float64(bytes) / bytesPerSecond }
+
 // price sums bytes and time. Time is the longer of the work of the busiest lane and of each host's.
 func (c *computation) price() {
 	perHost, total := c.desired.Parallel()
@@ -68,8 +72,11 @@ func (c *computation) price() {
 	for _, b := range busy {
 		longest = max(longest, b/float64(max(1, perHost)))
 	}
-	c.plan.Summary.Seconds = int(longest + 0.5)
 	for _, ch := range c.changes {
 		c.plan.Summary.Bytes += ch.Bytes
+		if ch.Action == ActUpload {
+			longest += uploadSeconds(ch.Bytes)
+		}
 	}
+	c.plan.Summary.Seconds = int(longest + 0.5)
 }

@@ -25,6 +25,7 @@ const (
 	ReasonUnclaimedHost = "unclaimed-host" // a host of the spec that nobody owns
 	ReasonHostRemoved   = "host-removed"   // an empty host left the spec
 	ReasonApproved      = "approved"       // decided before, not finished yet
+	ReasonFirstUse      = "first-use"      // an image is wanted where it isn't yet
 )
 
 // The codes of what stays as it is: in Unplaced.Reason, Errors and Warnings.

@@ -105,10 +105,15 @@ func (c *Controller) Plan(ctx context.Context, desired *spec.Spec, opts planner.
 
 // compute also returns the state that the plan was computed from: the record with desired in place.
 func (c *Controller) compute(ctx context.Context, desired *spec.Spec, opts planner.Options) (*planner.Plan, *planner.Observed, state.State, error) {
+	sizes := c.askSizes(ctx, desired, opts)
 	seen, err := c.Observe(ctx, desired)
+	images := sizes()
 	if err != nil {
 		return nil, nil, state.State{}, err
 	}
+	with := *seen // others have seen it already
+	with.Images = images
+	seen = &with
 	st := c.rec.State()
 	if desired != nil || opts.Destroy {
 		st = planner.Propose(st, c.desired(desired), opts)

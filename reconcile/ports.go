@@ -8,6 +8,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/reconcile/operation"
+	"github.com/novaplan/novaplan/spec"
 )
 
 // Record is the replicated record as the controller needs it. A read-only one fails in Propose and
@@ -20,9 +21,17 @@ type Record interface {
 	Changes() <-chan struct{}
 }
 
+// Sizes tells how large images are before they are fetched. Only people are told: an error means that it
+// isn't known. It is called for several images at once, and must not take longer than a look at hosts.
+type Sizes interface {
+	// SizeOf returns the bytes of the image's content, 0 when they aren't known.
+	SizeOf(ctx context.Context, image spec.Image) (int64, error)
+}
+
 // Options shape a Controller. Zero fields have defaults.
 type Options struct {
 	Images      operation.Images // nil: the controller can look and plan
+	Sizes       Sizes            // nil: plans don't tell the sizes of images
 	Endpoint    string           // written into claims
 	Parallelism int              // operations at once, beyond the record's own limits; 0: 10
 	Observe     int              // hosts looked at, and recorded, at once; 0: 64

@@ -108,7 +108,7 @@ func newWriter(ctx context.Context, p place, begin cluster.Options, opts reconci
 }
 
 func newController(rec reconcile.Record, w *world, opts reconcile.Options, p place) *controller {
-	opts.Log = slog.New(slog.DiscardHandler)
+	opts.Log, opts.Sizes = slog.New(slog.DiscardHandler), w.sizes
 	st := rec.State()
 	return &controller{
 		Controller: reconcile.New(rec, w.driver, opts), pipe: client.NewPipe(),

@@ -24,6 +24,7 @@ import (
 type world struct {
 	driver hypervisor.Driver
 	images operation.Images
+	sizes  reconcile.Sizes
 	close  func() error
 }
 
@@ -32,11 +33,11 @@ func openWorld(p place, cluster string, writes bool) (*world, error) {
 	if p.simulate {
 		return openSimulation(p, cluster, writes)
 	}
-	w := &world{driver: libvirt.New(libvirt.Options{}), close: func() error { return nil }}
+	dir, err := imageFolder()
+	w := &world{driver: libvirt.New(libvirt.Options{}), sizes: &disk.Sizer{Dir: dir}, close: func() error { return nil }}
 	if !writes {
 		return w, nil
 	}
-	dir, err := imageFolder()
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func openSimulation(p place, cluster string, writes bool) (*world, error) {
 	// Nobody else uploads to simulated hosts: what doesn't grow is rubbish at once.
 	cache := disk.NewCache(disk.CacheOptions{Poll: 10 * time.Millisecond, Stall: 100 * time.Millisecond})
 	return &world{
-		driver: w, close: w.Close,
+		driver: w, close: w.Close, sizes: disk.Simulated{},
 		images: reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: disk.Simulated{}, Cache: cache}},
 	}, nil
 }

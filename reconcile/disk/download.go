@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,7 +17,7 @@ import (
 // download in progress is a .partial file, locked by whoever writes it and taken up where it
 // broke off; only a whole and verified one gets its name.
 func (s *Store) download(ctx context.Context, url string, want checksum, progress Progress) (string, error) {
-	path := filepath.Join(s.dir, want.algorithm+"-"+want.hex+".image")
+	path := downloaded(s.dir, want)
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}

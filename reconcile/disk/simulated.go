@@ -31,10 +31,7 @@ func (s Simulated) Fetch(ctx context.Context, image spec.Image, progress Progres
 	if image.Format != "qcow2" && image.Format != "raw" {
 		return File{}, fmt.Errorf("%w: %q is neither qcow2 nor raw", ErrFormat, image.Format)
 	}
-	f := File{Format: image.Format, Size: s.Size, VirtualSize: s.VirtualSize}
-	if f.Size == 0 {
-		f.Size = simulatedSize
-	}
+	f := File{Format: image.Format, Size: s.size(), VirtualSize: s.VirtualSize}
 	if f.VirtualSize == 0 {
 		f.VirtualSize = simulatedVirtualSize
 	}
@@ -55,6 +52,16 @@ func (s Simulated) Fetch(ctx context.Context, image spec.Image, progress Progres
 	}
 	progress.report(f.Size, f.Size)
 	return f, ctx.Err()
+}
+
+// SizeOf returns the bytes that each image has.
+func (s Simulated) SizeOf(context.Context, spec.Image) (int64, error) { return s.size(), nil }
+
+func (s Simulated) size() int64 {
+	if s.Size == 0 {
+		return simulatedSize
+	}
+	return s.Size
 }
 
 // emptyQcow2 returns the header of a qcow2 file, version 3, that holds nothing.

@@ -30,20 +30,21 @@ func groups(changes []wire.Change, wide bool) []*group {
 		c := &changes[i]
 		s := signOf(c)
 		block, key := split(c.Address)
+		alike := key != "" && c.Action != "upload" || isMove(c) // images have sizes of their own
 		k := groupKey{rank: s.rank, action: c.Action, what: block, reason: c.Reason.Message, text: attributes(c)}
 		if isMove(c) {
 			k.what, k.text = c.From, ""
 		} else if c.Reason.Code == "new" {
 			k.text = flavorOf(c)
 		}
-		if g := at[k]; g != nil && !wide && (key != "" || isMove(c)) {
+		if g := at[k]; g != nil && !wide && alike {
 			g.rows = append(g.rows, c)
 			g.details = common(g.details, c.Details)
 			continue
 		}
 		g := &group{sign: s, block: block, rows: []*wire.Change{c}, details: c.Details}
 		out = append(out, g)
-		if key != "" || isMove(c) {
+		if alike {
 			at[k] = g
 		}
 	}

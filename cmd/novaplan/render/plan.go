@@ -125,7 +125,7 @@ func (t *planText) text(g *group) string {
 
 // details are those that all rows share; a group of many creates shows only the flavor.
 func (t *planText) details(g *group) string {
-	if t.o.Concise {
+	if t.o.Concise && g.rows[0].Action != "upload" { // which has nothing else to show
 		return ""
 	}
 	if len(g.rows) > 1 && g.rows[0].Action == "create" {
@@ -134,9 +134,10 @@ func (t *planText) details(g *group) string {
 	return strings.Join(g.details, ", ")
 }
 
-// because puts the reason behind the text. That something new is created needs no reason.
+// because puts the reason behind the text. What is new, and what that needs, has no other reason.
 func (t *planText) because(text string, r wire.Reason) string {
-	if t.o.Concise || r.Message == "" || r.Code == "new" || r.Code == "unclaimed-host" {
+	switch {
+	case t.o.Concise, r.Message == "", r.Code == "new", r.Code == "unclaimed-host", r.Code == "first-use":
 		return text
 	}
 	why := r.Message

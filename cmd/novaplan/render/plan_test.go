@@ -35,6 +35,7 @@ func newFleetPlan() *wire.Plan {
 	for _, h := range p.Hosts {
 		p.Changes = append(p.Changes, wire.Change{Address: h.Address, Name: h.Name, Action: "claim", Reason: wire.Reason{Code: "unclaimed-host", Message: "nobody has claimed the host"}})
 	}
+	p.Changes = append(p.Changes, uploaded("image.debian", "422 MiB to 11 hosts on first use", "about 3 min"))
 	added := wire.Reason{Code: "new", Message: "in the spec, on no host"}
 	for n := range 38 {
 		p.Changes = append(p.Changes, wire.Change{
@@ -48,6 +49,10 @@ func newFleetPlan() *wire.Plan {
 		})
 	}
 	return p
+}
+
+func uploaded(image string, details ...string) wire.Change {
+	return wire.Change{Address: image, Action: "upload", Details: details, Reason: wire.Reason{Code: "first-use", Message: "instances come to where the image isn't yet"}}
 }
 
 func drainPlan() *wire.Plan {
@@ -101,10 +106,21 @@ func TestPlanText(t *testing.T) {
 	}{
 		"a new fleet": {newFleetPlan(), render.Options{}, `
 +   host.kvm[*]      12 to claim, 12 reachable
++   image.debian     422 MiB to 11 hosts on first use, about 3 min
 +   instance.web[*]  38  flavor m1.small  az1 19: a1 x4 a2-a6 x3   az2 19: b1 x4 b2-b6 x3
 +   instance.db[*]   2  flavor db  primary on a2, standby on b2
 
 Plan: 40 instances to create; 0 to migrate, 0 to interrupt, 0 to terminate.
+`},
+		"images, one by one, also when concise": {&wire.Plan{Hosts: twelve(), Summary: wire.Summary{Create: 1}, Changes: []wire.Change{
+			uploaded(`image.os["a"]`, "422 MiB to 11 hosts on first use", "about 3 min"), uploaded(`image.os["b"]`, "to the shared pool on first use"),
+			{Address: "instance.w", Action: "create", To: host("a1"), Reason: wire.Reason{Code: "new"}},
+		}}, render.Options{Concise: true}, `
++   image.os["a"]  422 MiB to 11 hosts on first use, about 3 min
++   image.os["b"]  to the shared pool on first use
++   instance.w     on a1
+
+Plan: 1 instance to create; 0 to migrate, 0 to interrupt, 0 to terminate.
 `},
 		"a drain": {drainPlan(), render.Options{Parallel: 2}, `
 ~   host.kvm["b3"]   active -> drain   (prod.auto.npvars:1)

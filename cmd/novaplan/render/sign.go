@@ -40,6 +40,7 @@ var signs = map[string]sign{
 	"rename":       {"~", "rename", rankChange},
 	"continue":     {"~", "continue", rankChange},
 	"claim":        {"+", "", rankCreate},
+	"upload":       {"+", "", rankCreate},
 	"unclaim":      {".", "release", rankTerminate},
 }
 
