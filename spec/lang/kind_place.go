@@ -76,9 +76,9 @@ func setFenceOptions(a *arg, f *spec.Fence) {
 
 func ratioFields[T any](at func(*T) *spec.Ratios) []field[T] {
 	return []field[T]{
-		ratioField("cpu_allocation_ratio", func(t *T) *float64 { return &at(t).CPU }).is("vCPUs promised per core"),
-		ratioField("ram_allocation_ratio", func(t *T) *float64 { return &at(t).RAM }).is("memory promised per memory"),
-		ratioField("disk_allocation_ratio", func(t *T) *float64 { return &at(t).Disk }).is("space promised per space"),
+		ratioField("cpu_allocation_ratio", func(t *T) *float64 { return &at(t).CPU }).is("vCPUs promised per core; written nowhere: 16"),
+		ratioField("ram_allocation_ratio", func(t *T) *float64 { return &at(t).RAM }).is("memory promised per memory; written nowhere: 1.5"),
+		ratioField("disk_allocation_ratio", func(t *T) *float64 { return &at(t).Disk }).is("space promised per space; written nowhere: 1"),
 	}
 }
 
