@@ -66,7 +66,8 @@ type fleetView struct {
 	desired *state.Desired
 	seen    *planner.Observed
 	zones   map[spec.Address]string
-	domains map[string]placed // by UUID
+	domains map[string]placed          // by UUID
+	modes   map[spec.Address]spec.Mode // of the spec in force
 }
 
 type placed struct {
@@ -77,7 +78,10 @@ type placed struct {
 func newFleetView(st state.State, desired *spec.Spec, seen *planner.Observed) *fleetView {
 	v := &fleetView{
 		st: st, desired: state.NewDesired(desired), seen: seen,
-		zones: zoneNames(desired), domains: map[string]placed{},
+		zones: zoneNames(desired), domains: map[string]placed{}, modes: map[spec.Address]spec.Mode{},
+	}
+	for _, h := range inForce(st).Hosts {
+		v.modes[h.Address] = h.Mode
 	}
 	for address, o := range seen.Hosts {
 		for i := range o.Domains {
@@ -92,7 +96,10 @@ func newFleetView(st state.State, desired *spec.Spec, seen *planner.Observed) *f
 }
 
 func (v *fleetView) host(h *spec.Host) wire.Host {
-	out := wire.Host{Address: string(h.Address), Name: h.Name, Zone: v.zones[h.Zone], Mode: string(h.Mode), URI: h.URI, State: "unknown"}
+	out := wire.Host{Address: string(h.Address), Name: h.Name, Zone: v.zones[h.Zone], Mode: string(h.Mode), Wanted: string(h.Mode), URI: h.URI, State: "unknown"}
+	if mode, ok := v.modes[h.Address]; ok {
+		out.Mode = string(mode)
+	}
 	inventory := state.Inventory{}
 	used := state.Usage{}
 	recorded, ok := v.st.Hosts.Get(string(h.Address))

@@ -25,8 +25,9 @@ type Host struct {
 	Address   string    `json:"address"`
 	Name      string    `json:"name"`
 	Zone      string    `json:"zone,omitempty"`
-	Mode      string    `json:"mode"`
-	State     string    `json:"state"` // up, unreachable, unclaimed, foreign, unknown
+	Mode      string    `json:"mode"`   // in force
+	Wanted    string    `json:"wanted"` // mode in the spec, which may not be applied yet
+	State     string    `json:"state"`  // up, unreachable, unclaimed, foreign, unknown
 	Error     string    `json:"error,omitempty"`
 	LastSeen  time.Time `json:"last_seen,omitzero"`
 	Instances int       `json:"instances"`

@@ -68,10 +68,18 @@ func hostTable(s *wire.Status, o Options) string {
 			Cell{Text: fmt.Sprint(h.Instances)},
 			Cell{Text: use(h.VCPUs, func(n int64) string { return fmt.Sprint(n) }, o.Wide)},
 			Cell{Text: use(h.Memory, MiB, o.Wide)}, Cell{Text: use(h.Disk, MiB, o.Wide)},
-			Cell{Text: only(o.Wide, h.URI)}, Cell{Text: h.Error},
+			Cell{Text: only(o.Wide, h.URI)}, Cell{Text: hostNote(h)},
 		)
 	}
 	return t.String()
+}
+
+// hostNote is why a host doesn't answer, or that its mode isn't what the spec says.
+func hostNote(h *wire.Host) string {
+	if h.Error == "" && h.Wanted != "" && h.Wanted != h.Mode {
+		return fmt.Sprintf("mode = %q is not applied", h.Wanted)
+	}
+	return h.Error
 }
 
 // use writes what is taken of what may be promised, and the ratio that makes it more than there is.
