@@ -51,15 +51,25 @@ func (j *Job) storage(ctx context.Context, address spec.Address) (hypervisor.Hos
 }
 
 // ensureVolume makes an empty volume or overlay in the instance's pool, unless it is there. One of
-// another shape is an error: to make it again under its name would expose it to a late deletion.
+// another shape was left half-made by a hypervisor that died: nobody has written to it, and it is made again. When
+// its deletion isn't certain the try fails, for the new one would have the same name and meet it when it comes late.
 func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervisor.VolumeSpec) error {
 	h, err := j.storage(ctx, address)
 	if err != nil {
 		return err
 	}
-	_, err = disk.EnsureVolume(ctx, h, j.pool(), disk.Volume{
+	want := disk.Volume{
 		Name: v.Name, Format: v.Format, Bytes: v.Bytes, Backing: disk.Image{Path: v.BackingPath, Format: v.BackingFormat},
-	})
+	}
+	_, err = disk.EnsureVolume(ctx, h, j.pool(), want)
+	if !errors.Is(err, hypervisor.ErrExists) {
+		return err
+	}
+	j.log.Warn("a half-made volume is made again", "volume", v.Name, "error", err)
+	if dropped := j.dropVolume(ctx, address, v.Name); dropped != nil {
+		return fmt.Errorf("%w; it can't be made again: %w", err, certain(dropped))
+	}
+	_, err = disk.EnsureVolume(ctx, h, j.pool(), want)
 	return err
 }
 
