@@ -19,6 +19,7 @@ func (c *computation) build(in *spec.Instance, q *placement.Request, h *host) (*
 	b := &state.Instance{
 		Address: in.Address, Stack: c.spec.Stack, Incarnation: life + 1, Generation: 1, Phase: state.Building,
 		Name: in.Name, Host: h.address(), Size: q.Size, Flavor: in.Flavor, Image: in.Image, Pool: q.Pool, NICs: nics,
+		ImageSource: q.Image.Location, ImageChecksum: q.Image.Checksum,
 		VirtType: virtType(h), Arch: h.inventory().Arch, Machine: h.inventory().Machine,
 		UserData: in.UserData.HMAC, Stopped: in.State == spec.Stopped,
 		TrashRetention: in.TrashRetention, ShutdownTimeout: in.ShutdownTimeout,

@@ -75,7 +75,7 @@ func (w *writer) size(s state.Size) {
 func (w *writer) instance(in *state.Instance) {
 	for _, s := range []string{
 		string(in.Address), in.Stack, in.UUID, in.Domain, in.Name, string(in.Host), string(in.Flavor), string(in.Image),
-		in.ImageDigest, in.Pool.Path, in.VirtType, in.Arch, in.Machine, in.CPU, string(in.UserData), string(in.Phase),
+		in.ImageDigest, in.ImageSource, in.ImageChecksum, in.Pool.Path, in.VirtType, in.Arch, in.Machine, in.CPU, string(in.UserData), string(in.Phase),
 	} {
 		w.text(s)
 	}

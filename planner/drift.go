@@ -40,6 +40,19 @@ func (c *computation) locate(r *record) bool {
 			Summary: fmt.Sprintf("%s is being migrated by somebody else; it is left alone until that ends", r.address())})
 		return false
 	}
+	return !c.held(r)
+}
+
+// held: nothing can be done to a domain whose lock somebody has.
+func (c *computation) held(r *record) bool {
+	if !r.domain.Held {
+		return false
+	}
+	name := r.domain.Name
+	c.warn(Message{Code: CodeHeld, Address: r.address(), Source: r.source(),
+		Summary: fmt.Sprintf("libvirtd on %s doesn't let anything be done to %s: something has the lock of its domain %s", r.host.name(), r.address(), name),
+		Detail: []string{"It is left alone. If this lasts, look there for a QEMU process that hangs (`pgrep -af guest=" + name + "`). When there",
+			"is none, libvirtd was killed while it started it: `rm /run/libvirt/qemu/" + name + ".xml`, then restart libvirtd."}})
 	return true
 }
 

@@ -53,6 +53,7 @@ type Domain struct {
 	PauseReason string
 	Persistent  bool
 	Migrating   bool
+	Held        bool // something on the host has its lock; see hypervisor.Domain
 	VCPUs       int
 	MemoryMiB   int64
 	Disks       []string

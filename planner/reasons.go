@@ -68,6 +68,7 @@ const (
 	CodeGroupImpossible = "group-impossible"  // a group that its hosts can't meet
 	CodeIOError         = "io-error"          // paused by an I/O error
 	CodeMigrating       = "migrating"         // a migration that we did not start
+	CodeHeld            = "held"              // something on the host has the domain's lock
 	CodeMissing         = "missing"           // gone, and it can't be known that it isn't elsewhere
 	CodeFirstBoot       = "first-boot"        // a change that a guest reads at its first boot only
 	CodeEmptyFleet      = "empty-fleet"       // instances, but no host

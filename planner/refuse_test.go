@@ -24,6 +24,10 @@ func TestWhatIsRefused(t *testing.T) {
 			s.Images = append(slices.Clone(s.Images), spec.Image{Address: "image.j"})
 			s.Instances[0].Image = "image.j"
 		}, CodeUnsupported, "image i -> j"},
+		"other image source": {func(_ *world, s *spec.Spec) {
+			s.Images = slices.Clone(s.Images)
+			s.Images[0].Location = "/images/new.qcow2"
+		}, CodeUnsupported, "image source /i -> /images/new.qcow2"},
 		"other pool": {func(_ *world, s *spec.Spec) {
 			s.Pools = append(slices.Clone(s.Pools), spec.Pool{Address: "pool.q", Path: "/q"})
 			s.Instances[0].Pool = "pool.q"
@@ -370,5 +374,32 @@ func TestHalfMigratedGuestIsNotResumed(t *testing.T) {
 	w.obs.Hosts["host.h2"].Reachable, d.PauseReason = true, "postcopy-failed"
 	if p := w.replan(); len(p.Operations) != 0 || !slices.Equal(codes(p.Errors), []string{CodeSplitBrain}) {
 		t.Errorf("after post-copy: %+v", p)
+	}
+}
+
+// TestMirrorIsNoOtherImage moves an image with a checksum to another server: nothing has to be done.
+func TestMirrorIsNoOtherImage(t *testing.T) {
+	c := computation{}
+	for name, tc := range map[string]struct {
+		built state.Instance
+		want  spec.Image
+		says  string
+	}{
+		"same sha256 elsewhere":  {state.Instance{ImageDigest: "sha256:1", ImageSource: "/a"}, spec.Image{Location: "/b", Checksum: "sha256:1"}, ""},
+		"same sha512 elsewhere":  {state.Instance{ImageDigest: "sha256:1", ImageChecksum: "sha512:2", ImageSource: "/a"}, spec.Image{Location: "/b", Checksum: "sha512:2"}, ""},
+		"other sha512":           {state.Instance{ImageDigest: "sha256:1", ImageChecksum: "sha512:2", ImageSource: "/a"}, spec.Image{Location: "/a", Checksum: "sha512:3"}, "image content"},
+		"checksum added":         {state.Instance{ImageDigest: "sha256:1", ImageSource: "/a"}, spec.Image{Location: "/a", Checksum: "sha512:2"}, ""},
+		"no checksum, elsewhere": {state.Instance{ImageDigest: "sha256:1", ImageSource: "/a"}, spec.Image{Location: "/b"}, "image source"},
+		"an older record":        {state.Instance{ImageDigest: "sha256:1"}, spec.Image{Location: "/b"}, ""},
+	} {
+		tc.built.Image, tc.want.Address = "image.i", "image.i"
+		c.index = spec.NewIndex(&spec.Spec{Images: []spec.Image{tc.want}})
+		var said string
+		for _, d := range c.imageChange(&record{have: &tc.built, want: &spec.Instance{Image: "image.i"}}) {
+			said = d.Name
+		}
+		if said != tc.says {
+			t.Errorf("%s: %q changes, want %q", name, said, tc.says)
+		}
 	}
 }

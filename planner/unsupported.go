@@ -61,8 +61,20 @@ func (c *computation) imageChange(r *record) []AttributeChange {
 	if was != r.want.Image {
 		return []AttributeChange{{"image", was.Short(), r.want.Image.Short()}}
 	}
-	if image != nil && sameAlgorithm(r.have.ImageDigest, image.Checksum) && r.have.ImageDigest != image.Checksum {
-		return []AttributeChange{{"image content", shortDigest(r.have.ImageDigest), shortDigest(image.Checksum)}}
+	if image == nil {
+		return nil
+	}
+	for _, built := range []string{r.have.ImageDigest, r.have.ImageChecksum} {
+		if sameAlgorithm(built, image.Checksum) {
+			if built == image.Checksum {
+				return nil // wherever it comes from now
+			}
+			return []AttributeChange{{"image content", shortDigest(built), shortDigest(image.Checksum)}}
+		}
+	}
+	// Without checksums to compare, another source is taken for other content.
+	if was := r.have.ImageSource; was != "" && was != image.Location {
+		return []AttributeChange{{"image source", was, image.Location}}
 	}
 	return nil
 }

@@ -139,7 +139,9 @@ type Instance struct {
 	Size            Size          `json:"size"`          // as built
 	Flavor          spec.Address  `json:"flavor"`
 	Image           spec.Address  `json:"image"`
-	ImageDigest     string        `json:"image_digest,omitempty"` // "sha256:..." of the image's content
+	ImageDigest     string        `json:"image_digest,omitempty"`   // "sha256:..." of the image's content
+	ImageSource     string        `json:"image_source,omitempty"`   // where the image came from, as the spec said
+	ImageChecksum   string        `json:"image_checksum,omitempty"` // what the spec said of its content, if anything
 	Pool            Pool          `json:"pool"`
 	Disks           []Disk        `json:"disks,omitempty"`
 	NICs            []NIC         `json:"nics,omitempty"`
