@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/spec"
 )
 
 // locate finds the domain of a recorded instance. It returns false when that decides everything:
@@ -43,17 +44,34 @@ func (c *computation) locate(r *record) bool {
 	return !c.held(r)
 }
 
-// held: nothing can be done to a domain whose lock somebody has.
+// held: nothing can be done to a domain whose lock somebody has. It is an error when it should do something else.
 func (c *computation) held(r *record) bool {
 	if !r.domain.Held {
 		return false
 	}
 	name := r.domain.Name
-	c.warn(Message{Code: CodeHeld, Address: r.address(), Source: r.source(),
+	say := c.fail
+	if r.domain.Power == doing(r.want.State) {
+		say = c.warn
+	}
+	say(Message{Code: CodeHeld, Address: r.address(), Source: r.source(),
 		Summary: fmt.Sprintf("libvirtd on %s doesn't let anything be done to %s: something has the lock of its domain %s", r.host.name(), r.address(), name),
 		Detail: []string{"It is left alone. If this lasts, look there for a QEMU process that hangs (`pgrep -af guest=" + name + "`). When there",
 			"is none, libvirtd was killed while it started it: `rm /run/libvirt/qemu/" + name + ".xml`, then restart libvirtd."}})
 	return true
+}
+
+// doing is what the domain of an instance does whose state is as wanted.
+func doing(want spec.Power) Power {
+	switch want {
+	case spec.Stopped:
+		return PowerOff
+	case spec.Paused:
+		return PowerPaused
+	case spec.Suspended:
+		return PowerSaved
+	}
+	return PowerRunning
 }
 
 // leftByMove: the definition of a move that was undone came late to its destination. It is off, and the guest is

@@ -72,6 +72,19 @@ func TestDriftOfPower(t *testing.T) {
 	}
 }
 
+// A domain that something on its host holds is left alone: that is a warning while it does what it should.
+func TestHeldDomainIsLeftAlone(t *testing.T) {
+	for power, isError := range map[Power]bool{PowerRunning: false, PowerPaused: true, PowerOff: true} {
+		w, s, _, d := one(t)
+		d.Held, d.Power = true, power
+		p := w.plan(s, Options{})
+		found := map[bool][]Message{true: p.Errors, false: p.Warnings}
+		if len(p.Operations) != 0 || !slices.Equal(codes(found[isError]), []string{CodeHeld}) || len(found[!isError]) != 0 {
+			t.Errorf("%s: operations %+v, errors %+v, warnings %+v", power, p.Operations, p.Errors, p.Warnings)
+		}
+	}
+}
+
 func TestLockedRefusesAllButRecovery(t *testing.T) {
 	w, s, in, d := one(t)
 	locked := edit(s, func(s *spec.Spec) { s.Instances[0].Locked = "audit" })

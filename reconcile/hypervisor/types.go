@@ -66,6 +66,9 @@ type Domain struct {
 	MACs        []string `json:"macs,omitempty"`
 	Stamp       *Stamp   `json:"stamp,omitempty"`     // nil: not ours
 	Migrating   bool     `json:"migrating,omitempty"` // a migration job runs, as the source
+	// Held: something on the host has the domain's lock and doesn't let go, so that nothing can be done to it and
+	// it isn't known whether it is being migrated. Power is what the host last knew.
+	Held bool `json:"held,omitempty"`
 	// Next is, of an active domain in ListDomains, what it is defined to have from its next start, where that
 	// differs from what runs.
 	Next *Hardware `json:"next,omitempty"`

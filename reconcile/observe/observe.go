@@ -162,7 +162,7 @@ func (l Look) domains(ctx context.Context, h hypervisor.Host, o *planner.HostObs
 func domain(d *hypervisor.Domain) planner.Domain {
 	p := planner.Domain{
 		UUID: d.UUID, Name: d.Name, Power: planner.Power(d.Power), PauseReason: d.PauseReason,
-		Persistent: d.Persistent, Migrating: d.Migrating, VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB,
+		Persistent: d.Persistent, Migrating: d.Migrating, Held: d.Held, VCPUs: d.VCPUs, MemoryMiB: d.MemoryMiB,
 		Disks: d.Disks, MACs: d.MACs,
 	}
 	if n := d.Next; n != nil { // a redefinition of a running guest is done when it is defined

@@ -27,7 +27,15 @@ func (j *Job) sight(ctx context.Context, address spec.Address, most uint64) (Sig
 	if err := j.checkStamp(d, most, address); err != nil {
 		return Strange, err
 	}
+	if d.Held { // whether it is being migrated isn't known
+		return Unread, fmt.Errorf("%w: %s", hypervisor.ErrUnknown, heldBy(d.Name, j.hostName(address)))
+	}
 	return sighting(d), nil
+}
+
+// heldBy says why nothing can be done to a domain.
+func heldBy(domain, host string) string {
+	return fmt.Sprintf("something on %s has the lock of domain %s; novaplan plan says what to look at", host, domain)
 }
 
 // The reasons of a pause that a migration causes, as drivers name them. In post-copy, which novaplan never asks

@@ -50,7 +50,11 @@ func (j *Job) cut(ctx context.Context, address spec.Address, most uint64) error 
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s is still active on %s, %s after its power was cut", d.Name, j.hostName(address), j.times.Off)
+			err := fmt.Errorf("%s is still active on %s, %s after its power was cut", d.Name, j.hostName(address), j.times.Off)
+			if d.Held {
+				err = fmt.Errorf("%w: %s", err, heldBy(d.Name, j.hostName(address)))
+			}
+			return err
 		}
 		if err := j.wait(ctx, j.times.Poll/10); err != nil {
 			return err
@@ -107,6 +111,9 @@ func (j *Job) runs(ctx context.Context) error {
 	}
 	if d.Power == hypervisor.PowerRunning {
 		return nil
+	}
+	if d.Held {
+		return fmt.Errorf("%s was started: %s", d.Name, heldBy(d.Name, j.hostName(j.inst.Host)))
 	}
 	return fmt.Errorf("%s was started but is %s %s", d.Name, d.Power, d.PauseReason)
 }

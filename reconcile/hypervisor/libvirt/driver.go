@@ -66,6 +66,8 @@ type host struct {
 	background context.Context
 	stop       context.CancelFunc
 
+	asked jobQuestions
+
 	poolTurn chan struct{} // holds a token while somebody looks for or defines a pool
 	poolMu   sync.Mutex
 	pools    map[string]golibvirt.StoragePool // known ones, by path

@@ -39,13 +39,15 @@ type job struct {
 
 // job returns the domain's running job; its operation is DomainJobOperationStrUnknown when none runs.
 func (h *host) job(ctx context.Context, dom golibvirt.Domain) (job, error) {
-	return ask(ctx, h, func(rpc *golibvirt.Libvirt) (job, error) {
-		kind, params, err := rpc.DomainGetJobStats(dom, 0)
-		if err != nil || golibvirt.DomainJobType(kind) == golibvirt.DomainJobNone {
-			return job{}, err
-		}
-		return jobOf(params), nil
-	})
+	return ask(ctx, h, func(rpc *golibvirt.Libvirt) (job, error) { return jobOn(rpc, dom) })
+}
+
+func jobOn(rpc *golibvirt.Libvirt, dom golibvirt.Domain) (job, error) {
+	kind, params, err := rpc.DomainGetJobStats(dom, 0)
+	if err != nil || golibvirt.DomainJobType(kind) == golibvirt.DomainJobNone {
+		return job{}, err
+	}
+	return jobOf(params), nil
 }
 
 func jobOf(params typedParams) job {

@@ -187,10 +187,12 @@ func (h *host) describeNext(ctx context.Context, dom golibvirt.Domain, one *hype
 // describeJob tells a guest that is being migrated from one that just runs or is paused. libvirt tells an
 // incoming one by refusing to say how far it is.
 func (h *host) describeJob(ctx context.Context, dom golibvirt.Domain, state domainState, one *hypervisor.Domain) error {
-	job, err := h.job(ctx, dom)
+	job, err := h.jobSoon(ctx, dom)
 	waiting := state.state == golibvirt.DomainPaused
 	startingUp := waiting && golibvirt.DomainPausedReason(state.reason) == golibvirt.DomainPausedStartingUp
 	switch {
+	case errors.Is(err, errHeld):
+		one.Held = true
 	case err == nil:
 		one.Migrating = job.operation == golibvirt.DomainJobOperationStrMigrationOut
 	case saidCode(err, golibvirt.ErrOperationUnsupported) && waiting, startingUp && !one.Persistent:

@@ -13,6 +13,7 @@ type Options struct {
 
 	DialTimeout      time.Duration // to open a connection and log in; 0: 15 s
 	CallTimeout      time.Duration // after which a call's outcome is unknown; 0: 60 s
+	JobTimeout       time.Duration // to hear of a domain's job, else it counts as held; 0: 3 s
 	TransferIdle     time.Duration // after which a transfer without progress is given up; 0: 60 s
 	HeartbeatEvery   time.Duration // pause between heartbeats; 0: 5 s
 	HeartbeatTimeout time.Duration // after which a silent host is given up; 0: 10 s
@@ -37,6 +38,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.DialTimeout, 15 * time.Second},
 		{&o.CallTimeout, 60 * time.Second},
+		{&o.JobTimeout, 3 * time.Second},
 		{&o.TransferIdle, 60 * time.Second},
 		{&o.HeartbeatEvery, 5 * time.Second},
 		{&o.HeartbeatTimeout, 10 * time.Second},
