@@ -35,15 +35,23 @@ func (c *Controller) askSizes(ctx context.Context, desired *spec.Spec, opts plan
 	}
 }
 
-// toBring returns the images, in spec order, of the instances that have no record yet.
+// toBring returns the images, in spec order, of the instances that have no record yet, and of those that a
+// drain takes to another host's own pool.
 func toBring(st state.State, desired *spec.Spec) []*spec.Image {
+	draining := map[spec.Address]bool{}
+	for i := range desired.Hosts {
+		if h := &desired.Hosts[i]; h.Mode == spec.ModeDrain {
+			draining[h.Address] = true
+		}
+	}
 	wanted := map[spec.Address]bool{}
 	for i := range desired.Instances {
 		in := &desired.Instances[i]
 		if wanted[in.Image] {
 			continue
 		}
-		if _, recorded := st.Instances.Get(string(in.Address)); !recorded {
+		have, recorded := st.Instances.Get(string(in.Address))
+		if !recorded || draining[have.Host] && !have.Pool.Shared {
 			wanted[in.Image] = true
 		}
 	}

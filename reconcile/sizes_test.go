@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -77,5 +78,17 @@ func TestSizesOfImagesToBring(t *testing.T) {
 	}
 	if got := sizes.take(); len(got) > 0 {
 		t.Errorf("asked about %v when nothing is new", got)
+	}
+	// A drain takes guests, and with them their image, to the other host's own pool.
+	l.spec.Hosts[0].Mode = spec.ModeDrain
+	leaving := map[spec.Address]bool{}
+	for _, in := range l.rec.State().Instances.All() {
+		if in.Host == l.spec.Hosts[0].Address {
+			leaving[in.Image] = true
+		}
+	}
+	l.plan()
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(leaving)), sizes.take()); diff != "" || len(leaving) == 0 {
+		t.Errorf("asked about other images than those that leave: %s", diff)
 	}
 }
