@@ -11,6 +11,7 @@ shift 2
 hostname "$host"
 
 # The folders libvirt keeps things in are the host's own.
+mkdir -p /run/lock # consoles are locked here; minimal systems lack it
 mkdir -p /run/libvirt /var/cache/libvirt /var/log/libvirt /var/lib/libvirt /etc/libvirt
 mount --bind "$dir/etc" /etc/libvirt
 mount --bind "$dir/lib" /var/lib/libvirt

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # The Debian packages a lab needs, and the ones that build its guest.
 
-LAB_PACKAGES=(libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils iproute2
+LAB_PACKAGES=(libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils iproute2 openssh-client
   util-linux busybox-static cpio dosfstools gzip mtools syslinux xz-utils)
 
 missing_packages() {

@@ -30,9 +30,16 @@ func sshArguments(e Endpoint) []string {
 // dialSSH runs ssh and makes its input and output the connection. It returns before the login is
 // through; what goes wrong there comes out of the first Read.
 func dialSSH(_ context.Context, e Endpoint) (net.Conn, error) {
-	return startProcess(exec.Command("ssh", sshArguments(e)...), func(stderr string, err error) error {
+	conn, err := startProcess(exec.Command("ssh", sshArguments(e)...), func(stderr string, err error) error {
 		return explainSSH(e, stderr, err)
 	})
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, errors.New("ssh is not installed on this machine: apt install openssh-client")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
 }
 
 // processConn is a process whose standard input and output are the two directions of a connection.

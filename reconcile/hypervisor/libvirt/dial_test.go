@@ -151,3 +151,11 @@ func TestTCPFailuresSayWhatToDo(t *testing.T) {
 		})
 	}
 }
+
+func TestMissingSSHSaysWhatToInstall(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := dialSSH(t.Context(), Endpoint{Transport: TransportSSH, Host: "kvm1"})
+	if err == nil || !strings.Contains(err.Error(), "apt install openssh-client") {
+		t.Errorf("got %v", err)
+	}
+}
