@@ -35,7 +35,8 @@ func (j *Job) sight(ctx context.Context, address spec.Address, most uint64) (Sig
 
 // heldBy says why nothing can be done to a domain.
 func heldBy(domain, host string) string {
-	return fmt.Sprintf("something on %s has the lock of domain %s; novaplan plan says what to look at", host, domain)
+	return fmt.Sprintf("something on %s has the lock of domain %s: a QEMU process that hangs, or, when there is none, a libvirtd that "+
+		"was killed while it started it (then: rm /run/libvirt/qemu/%s.xml there, and restart libvirtd)", host, domain, domain)
 }
 
 // The reasons of a pause that a migration causes, as drivers name them. In post-copy, which novaplan never asks

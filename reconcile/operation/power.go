@@ -113,7 +113,7 @@ func (j *Job) runs(ctx context.Context) error {
 		return nil
 	}
 	if d.Held {
-		return fmt.Errorf("%s was started: %s", d.Name, heldBy(d.Name, j.hostName(j.inst.Host)))
+		return fmt.Errorf("%s was started, and libvirt doesn't let go of it", d.Name)
 	}
 	return fmt.Errorf("%s was started but is %s %s", d.Name, d.Power, d.PauseReason)
 }
