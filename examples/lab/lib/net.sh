@@ -116,7 +116,8 @@ net_down() {
   for netns in $(lab_namespaces); do
     ip netns delete "$netns"
   done
-  wait_for 5 interface_gone || die "interface $(lab_interface) doesn't go away"
+  # The kernel takes namespaces apart in its own time; on a busy machine that is seconds.
+  wait_for 30 interface_gone || die "interface $(lab_interface) doesn't go away"
 }
 
 # The kernel removes interfaces of a deleted namespace a moment later; until
