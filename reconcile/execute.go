@@ -179,10 +179,7 @@ func (c *Controller) retarget(ctx context.Context, op *state.Operation, cause er
 
 // lastLook returns the last observation, a new one when there is none.
 func (c *Controller) lastLook(ctx context.Context) (*planner.Observed, error) {
-	c.mu.Lock()
-	seen := c.seen
-	c.mu.Unlock()
-	if seen != nil {
+	if seen := c.lastSeen(); seen != nil {
 		return seen, nil
 	}
 	return c.Observe(ctx, nil)

@@ -24,7 +24,7 @@ func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.
 			}
 			return nil
 		},
-		Parallel: c.opts.Observe, Connect: c.opts.Connect,
+		Parallel: c.opts.Observe, Connect: c.opts.Connect, Last: c.lastSeen(),
 	}
 	seen, err := look.At(ctx, time.Now().UTC())
 	if err != nil {
@@ -39,6 +39,13 @@ func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.
 	c.seen = seen
 	c.mu.Unlock()
 	return seen, nil
+}
+
+// lastSeen returns the last look, nil when there was none.
+func (c *Controller) lastSeen() *planner.Observed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen
 }
 
 // toLookAt returns the hosts of the proposal, of the spec in force, and recorded ones that left it,

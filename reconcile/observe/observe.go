@@ -18,6 +18,7 @@ import (
 const (
 	DefaultParallel = 64               // hosts looked at once
 	DefaultConnect  = 5 * time.Second  // for the first answer of a host
+	connectAgain    = time.Second      // for one that didn't answer when it was last looked at
 	DefaultDeadline = 30 * time.Second // for all that is read of it
 )
 
@@ -32,6 +33,9 @@ type Look struct {
 	Recorded func(spec.Address) *state.Inventory
 	// LastSeen returns when the host last answered; zero is never. It may be nil.
 	LastSeen func(spec.Address) time.Time
+	// Last is the look before this one, made with the same open hosts; nil when there was none. A host that did not
+	// answer then is waited for only briefly: who opened it has gone on trying since.
+	Last *planner.Observed
 
 	Parallel int           // 0: DefaultParallel
 	Connect  time.Duration // 0: DefaultConnect
@@ -103,7 +107,7 @@ func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) *planner.Ho
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.Deadline)
 	defer cancel()
-	info, err := l.knock(ctx, open)
+	info, err := l.knock(ctx, h.Address, open)
 	if err != nil {
 		return unreachable(err)
 	}
@@ -121,8 +125,14 @@ func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) *planner.Ho
 }
 
 // knock waits a short while for the first answer.
-func (l Look) knock(ctx context.Context, h hypervisor.Host) (hypervisor.HostInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.Connect)
+func (l Look) knock(ctx context.Context, address spec.Address, h hypervisor.Host) (hypervisor.HostInfo, error) {
+	wait := l.Connect
+	if l.Last != nil {
+		if before := l.Last.Hosts[address]; before != nil && !before.Reachable {
+			wait = min(wait, connectAgain)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	return h.HostInfo(ctx)
 }

@@ -57,6 +57,31 @@ func TestOneSilentHostCostsTheOthersNothing(t *testing.T) {
 	})
 }
 
+// TestASilentHostIsNotWaitedForAgain: its time for a first answer is spent once, and it is seen when it is back.
+func TestASilentHostIsNotWaitedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := sim.New(sim.Options{})
+		l := look(w, 2)
+		w.SetCondition("h1", sim.Hung)
+		for _, longest := range []time.Duration{observe.DefaultConnect, time.Second, time.Second} {
+			began := time.Now()
+			seen, err := l.At(t.Context(), began)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > longest {
+				t.Errorf("took %s, want %s at most", took, longest)
+			}
+			l.Last = seen
+		}
+		w.SetCondition("h1", sim.Up)
+		seen, err := l.At(t.Context(), time.Now())
+		if err != nil || !seen.Hosts["host.h1"].Reachable {
+			t.Errorf("it is back, and looks like %+v (%v)", seen.Hosts["host.h1"], err)
+		}
+	})
+}
+
 // TestInventory: what a host has, whose it is, and what others use of it.
 func TestInventory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
