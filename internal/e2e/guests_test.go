@@ -70,9 +70,9 @@ func (f *fleet) domains() []string {
 	f.t.Helper()
 	var all []string
 	for _, h := range f.lab.Hosts {
-		for _, state := range []string{"running", "paused", "shutoff", "other"} {
-			for name := range strings.FieldsSeq(f.lab.Virsh(h.Name, "list", "--name", "--all", "--state-"+state)) {
-				all = append(all, fmt.Sprintf("%s %s %s", h.Name, state, name))
+		for line := range strings.Lines(f.lab.Virsh(h.Name, "list", "--all")) {
+			if words := strings.Fields(line); len(words) > 2 { // id, name, state
+				all = append(all, fmt.Sprintf("%s %s %s", h.Name, strings.Join(words[2:], " "), words[1]))
 			}
 		}
 	}
