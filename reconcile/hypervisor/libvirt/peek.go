@@ -39,6 +39,20 @@ func (h *host) PeekPool(ctx context.Context, pool hypervisor.Pool) (hypervisor.P
 	return info, h.fail(what, poolError(err), false)
 }
 
+// PeekVolumes returns the volumes of a pool as PeekPool has just scanned it, and neither defines nor starts one:
+// ErrNotFound when no active pool has the path.
+func (h *host) PeekVolumes(ctx context.Context, pool hypervisor.Pool) ([]hypervisor.Volume, error) {
+	what := "look at volumes of " + pool.Path
+	ref, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) (golibvirt.StoragePool, error) {
+		return rpc.StoragePoolLookupByTargetPath(path.Clean(pool.Path))
+	})
+	if err != nil {
+		return nil, h.fail(what, poolError(err), false)
+	}
+	volumes, err := h.volumesOf(ctx, ref)
+	return volumes, h.fail(what, poolError(err), false)
+}
+
 // glance sizes the file system of a directory through a transient pool.
 func (h *host) glance(ctx context.Context, dir string) (hypervisor.PoolInfo, error) {
 	if err := h.takePoolTurn(ctx); err != nil {

@@ -131,12 +131,18 @@ func (h *host) ListVolumes(ctx context.Context, pool hypervisor.Pool) ([]hypervi
 	if err != nil {
 		return nil, h.fail(what, err, false)
 	}
+	volumes, err := h.volumesOf(ctx, ref)
+	return volumes, h.fail(what, err, false)
+}
+
+// volumesOf describes the volumes of a pool as they were when it was last scanned, in order of name.
+func (h *host) volumesOf(ctx context.Context, ref golibvirt.StoragePool) ([]hypervisor.Volume, error) {
 	refs, err := ask(ctx, h, func(rpc *golibvirt.Libvirt) ([]golibvirt.StorageVol, error) {
 		volumes, _, err := rpc.StoragePoolListAllVolumes(ref, 1, 0)
 		return volumes, err
 	})
 	if err != nil {
-		return nil, h.fail(what, err, false)
+		return nil, err
 	}
 	found := make([]*hypervisor.Volume, len(refs))
 	err = each(len(refs), callSlots, func(i int) error {
@@ -150,7 +156,7 @@ func (h *host) ListVolumes(ctx context.Context, pool hypervisor.Pool) ([]hypervi
 		return err
 	})
 	if err != nil {
-		return nil, h.fail(what, err, false)
+		return nil, err
 	}
 	var volumes []hypervisor.Volume
 	for _, one := range found {
