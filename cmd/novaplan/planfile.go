@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,10 +48,29 @@ func (p *planned) save(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, append([]byte(planFileHead(data)), data...), 0o600); err != nil {
+	if err := replaceFile(path, append([]byte(planFileHead(data)), data...)); err != nil {
 		return fmt.Errorf("save plan: %w", err)
 	}
 	return nil
+}
+
+// replaceFile puts a file there whole or not at all, readable for its owner only, whatever file was there before.
+func replaceFile(path string, content []byte) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no file", path)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*") // with mode 0600
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, errorOf(err))
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the first error counts
+	}
+	return err
 }
 
 // planFileHead is the first line: the format, and a checksum of the rest.

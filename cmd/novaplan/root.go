@@ -53,7 +53,7 @@ func newRoot(c *console) *cobra.Command {
 	root.SetFlagErrorFunc(suggestFlag)
 	root.PersistentFlags().StringVar(&chdir, "chdir", "", "switch to `DIR` before anything else")
 	root.PersistentFlags().BoolVar(&c.NoColor, "no-color", false, "no colours (also NO_COLOR, TERM=dumb)")
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.CompletionOptions.DisableDefaultCmd = true // ours is completion.go
 	root.AddGroup(
 		&cobra.Group{ID: "spec", Title: "The spec:"},
 		&cobra.Group{ID: "fleet", Title: "The fleet:"},
@@ -68,7 +68,7 @@ func newRoot(c *console) *cobra.Command {
 	add("spec", newValidate(c), newFmt(c), newGraph(c))
 	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c))
 	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c))
-	root.AddCommand(newVersion(c), newMan(root))
+	root.AddCommand(newVersion(c), newCompletion(c), newMan(root))
 	root.Version = version // -version, as Terraform's users write it
 	root.SetVersionTemplate("novaplan {{.Version}}\n")
 	return root

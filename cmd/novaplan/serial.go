@@ -52,7 +52,7 @@ Only one can be connected; -force takes over. With -log it only prints what the 
 			}
 			defer port.Close()
 			if log {
-				return c.listen(cmd.Context(), port, wait)
+				return c.listen(cmd.Context(), address, port, wait)
 			}
 			return c.attach(address, port)
 		},
@@ -64,15 +64,18 @@ Only one can be connected; -force takes over. With -log it only prints what the 
 	return cmd
 }
 
-// listen prints what comes until the time is over.
-func (c *console) listen(ctx context.Context, port io.ReadWriteCloser, wait time.Duration) error {
+// listen prints what comes until the time is over, and says so when nothing came.
+func (c *console) listen(ctx context.Context, address string, port io.ReadWriteCloser, wait time.Duration) error {
 	stop := time.AfterFunc(wait, func() { port.Close() })
 	defer stop.Stop()
 	end := context.AfterFunc(ctx, func() { port.Close() })
 	defer end()
-	_, err := io.Copy(c.Out, port)
+	said, err := io.Copy(c.Out, port)
 	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) && !errors.Is(err, os.ErrClosed) {
 		return fmt.Errorf("console: %w", err)
+	}
+	if said == 0 && ctx.Err() == nil {
+		c.note("%s said nothing on its serial port within %s. -for listens longer; without -log, press Enter to wake a login.", address, wait)
 	}
 	return ctx.Err()
 }
