@@ -64,7 +64,7 @@ func fill(b *testing.B, dir string, hosts, instances int) {
 		a := spec.Address("host.kvm").Index(i)
 		s.Hosts = append(s.Hosts, spec.Host{Address: a, Name: fmt.Sprintf("kvm%d", i), URI: "sim://", Mode: spec.ModeActive})
 		commands = append(commands, state.Command{SetInventory: &state.SetInventory{Host: a, Name: fmt.Sprintf("kvm%d", i), Inventory: state.Inventory{
-			VCPUs: 64, MemoryMiB: 1 << 18, Pools: []state.PoolInventory{{Path: "/p", CapacityMiB: 1 << 24}}}}})
+			VCPUs: 64, MemoryMiB: 1 << 18, Pools: []state.PoolInventory{{Path: state.DefaultPool, CapacityMiB: 1 << 24}}}}})
 	}
 	var ops []state.Operation
 	size := state.Size{VCPUs: 1, MemoryMiB: 1024, DiskMiB: 1024}
@@ -72,7 +72,7 @@ func fill(b *testing.B, dir string, hosts, instances int) {
 		a := spec.Address("instance.web").Index(i)
 		s.Instances = append(s.Instances, spec.Instance{Address: a, Name: fmt.Sprintf("web-%d", i), State: spec.Running})
 		ops = append(ops, state.Operation{ID: state.OperationID(n.State(), i+1), Action: state.Create, Instance: a, To: s.Hosts[i%hosts].Address, Size: size,
-			Build: &state.Instance{Address: a, Name: fmt.Sprintf("web-%d", i), Size: size, Disks: []state.Disk{{Role: "root", Path: "/p/x", Format: "qcow2"}}}})
+			Build: &state.Instance{Address: a, Name: fmt.Sprintf("web-%d", i), Size: size, Disks: []state.Disk{{Role: "root", Path: state.DefaultPool + "/x", Format: "qcow2"}}}})
 	}
 	must := func(results []state.Result, err error) {
 		if err != nil {
