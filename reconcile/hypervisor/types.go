@@ -186,11 +186,18 @@ type Volume struct {
 type MigrateRequest struct {
 	Dest           Target
 	Stamp          Stamp    // written into the destination's definition: the next generation
-	CopyDisks      []string // paths whose overlay is copied; the same files, empty, must exist there
+	CopyDisks      []string // paths whose overlay is copied; empty files for them must exist there
+	Renames        []Rename // disks whose file is another one there; the others have the same path
 	SharedStorage  bool     // the spec's word that the rest is on storage both see
 	BandwidthMiBps int
 	MaxDowntimeMs  int
 	NICs           []NIC // as plugged at the destination; nil: unchanged
+}
+
+// Rename is a disk that has another file at a migration's destination.
+type Rename struct {
+	From string `json:"from"` // path at the source
+	To   string `json:"to"`   // path at the destination
 }
 
 // Job is the progress of a migration.

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"path"
 	"testing"
 	"time"
 
@@ -72,6 +73,8 @@ func (s *suite) localGuest(t *testing.T, size int) (hypervisor.Definition, hyper
 func migrateCopy(t *testing.T, s *suite) {
 	t.Run("Raw", s.checkCopyRaw)
 	t.Run("OverlayAndConfig", s.checkCopyOverlay)
+	t.Run("Renamed", s.checkCopyRenamed)
+	t.Run("RenamedAway", s.checkLateCopy)
 }
 
 func (s *suite) checkCopyRaw(t *testing.T) {
@@ -113,6 +116,75 @@ func (s *suite) checkCopyOverlay(t *testing.T) {
 	must(t, err)
 	if copied.BackingPath != overlay.BackingPath {
 		t.Errorf("the copy lies on %q, not on its base", copied.BackingPath)
+	}
+}
+
+// movable is a guest on a, with an overlay and a config drive, and the files for a move of it to b under other names,
+// on another base.
+func (s *suite) movable(t *testing.T) (hypervisor.Definition, hypervisor.MigrateRequest) {
+	t.Helper()
+	place := func(host hypervisor.Host) (disks []hypervisor.Disk) {
+		base := hypervisor.VolumeSpec{Name: volumeName("base.qcow2"), Format: "qcow2", Bytes: mib}
+		overlay := hypervisor.VolumeSpec{
+			Name: volumeName("root.qcow2"), Format: "qcow2", Bytes: 8 * mib,
+			BackingPath: s.volume(t, host, s.LocalPool, base).Path, BackingFormat: "qcow2",
+		}
+		config := hypervisor.VolumeSpec{Name: volumeName("config.iso"), Format: "raw", Bytes: mib}
+		return []hypervisor.Disk{
+			{Path: s.volume(t, host, s.LocalPool, overlay).Path, Format: "qcow2", Role: hypervisor.DiskRoot},
+			{Path: s.volume(t, host, s.LocalPool, config).Path, Format: "raw", Role: hypervisor.DiskConfig, ReadOnly: true},
+		}
+	}
+	here, there := place(s.a), place(s.b)
+	def := s.running(t, here...)
+	req := s.request(def)
+	req.CopyDisks = []string{here[0].Path}
+	for i := range here {
+		req.Renames = append(req.Renames, hypervisor.Rename{From: here[i].Path, To: there[i].Path})
+	}
+	return def, req
+}
+
+// checkCopyRenamed: the guest has the files that were named for it at the destination, from now on and at its next
+// start, and the source's are left.
+func (s *suite) checkCopyRenamed(t *testing.T) {
+	ctx := t.Context()
+	def, req := s.movable(t)
+	must(t, s.a.Migrate(ctx, def.UUID, req, nil))
+	s.wantMoved(t, def.UUID, hypervisor.PowerRunning, req.Stamp)
+	files := []string{req.Renames[0].To, req.Renames[1].To}
+	for _, power := range []hypervisor.Power{hypervisor.PowerRunning, hypervisor.PowerOff, hypervisor.PowerRunning} {
+		switch domain := s.wantPower(t, s.b, def.UUID, power); {
+		case !cmp.Equal(domain.Disks, files):
+			t.Errorf("when %s it has %v, want %v", power, domain.Disks, files)
+		case power == hypervisor.PowerRunning:
+			must(t, s.b.DestroyDomain(ctx, def.UUID))
+		default:
+			must(t, s.b.StartDomain(ctx, def.UUID))
+		}
+	}
+	for _, rename := range req.Renames {
+		_, err := s.a.GetVolume(ctx, s.LocalPool, path.Base(rename.From))
+		must(t, err)
+		_, err = s.b.GetVolume(ctx, s.LocalPool, path.Base(rename.From))
+		want(t, "the source's name at the destination", err, hypervisor.ErrNotFound)
+	}
+}
+
+// checkLateCopy: once any file that it names is gone from the destination, a migration is refused, and makes none: one
+// that arrives late finds no way into a move that was given up.
+func (s *suite) checkLateCopy(t *testing.T) {
+	ctx := t.Context()
+	def, req := s.movable(t)
+	for i := len(req.Renames) - 1; i >= 0; i-- { // the config drive first
+		gone := path.Base(req.Renames[i].To)
+		must(t, s.b.DeleteVolume(ctx, s.LocalPool, gone))
+		want(t, "migrate without "+gone, s.a.Migrate(ctx, def.UUID, req, nil), hypervisor.ErrRefused)
+		s.wantPower(t, s.a, def.UUID, hypervisor.PowerRunning)
+		_, err := s.b.GetVolume(ctx, s.LocalPool, gone)
+		want(t, "a file that nobody made", err, hypervisor.ErrNotFound)
+		_, err = s.b.GetDomain(ctx, def.UUID)
+		want(t, "the destination of a refused migration", err, hypervisor.ErrNotFound)
 	}
 }
 
@@ -178,6 +250,9 @@ func migrateRefused(t *testing.T, s *suite) {
 	req = s.request(def)
 	req.NICs = []hypervisor.NIC{{MAC: "02:00:00:00:00:99", Kind: hypervisor.NetworkBridge, Source: "br0"}}
 	want(t, "plug in a NIC it doesn't have", s.a.Migrate(ctx, def.UUID, req, nil), hypervisor.ErrRefused)
+	req = s.request(def)
+	req.Renames = []hypervisor.Rename{{From: "/no/such/disk.qcow2", To: "/no/such/other.qcow2"}}
+	want(t, "rename a disk it doesn't have", s.a.Migrate(ctx, def.UUID, req, nil), hypervisor.ErrRefused)
 	req = s.request(def)
 	req.Dest = s.Nobody
 	want(t, "migrate to nobody", s.a.Migrate(ctx, def.UUID, req, nil), hypervisor.ErrRefused)

@@ -18,7 +18,8 @@ const progressEvery = 500 * time.Millisecond
 // Migrate implements hypervisor.Migration. The call has a connection of its own; ending ctx leaves it to run on.
 //
 // libvirt copies no read-only disk. With CopyDisks, the files of config drives must be at the destination beforehand,
-// like the empty overlays.
+// like the empty overlays. libvirt makes none that is missing, for the copy is one onto a backing file: a migration
+// into files that were deleted is refused.
 func (h *host) Migrate(ctx context.Context, id string, req hypervisor.MigrateRequest, progress func(hypervisor.Job)) error {
 	what := "migrate domain " + id + " to " + req.Dest.Name
 	dom, err := domainRef(id)
@@ -106,11 +107,11 @@ func migrateFlags(req hypervisor.MigrateRequest, tls bool) golibvirt.DomainMigra
 }
 
 func migrateParams(req hypervisor.MigrateRequest, live, persistent string) ([]golibvirt.TypedParam, error) {
-	liveThere, err := domainxml.Retarget(live, req.Stamp, req.NICs)
+	liveThere, err := domainxml.Retarget(live, req.Stamp, req.NICs, req.Renames)
 	if err != nil {
 		return nil, err
 	}
-	persistentThere, err := domainxml.Retarget(persistent, req.Stamp, req.NICs)
+	persistentThere, err := domainxml.Retarget(persistent, req.Stamp, req.NICs, req.Renames)
 	if err != nil {
 		return nil, err
 	}

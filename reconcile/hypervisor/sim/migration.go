@@ -24,8 +24,9 @@ type migration struct {
 type movingRecord struct {
 	Dest      string
 	Stamp     hypervisor.Stamp
-	NICs      []hypervisor.NIC `json:",omitempty"`
-	CopyDisks []string         `json:",omitempty"`
+	NICs      []hypervisor.NIC    `json:",omitempty"`
+	CopyDisks []string            `json:",omitempty"`
+	Renames   []hypervisor.Rename `json:",omitempty"`
 	Bytes     int64
 	Began     time.Time
 	Ends      time.Time // zero: never, it is stuck
@@ -38,7 +39,7 @@ const migratePoll = 200 * time.Millisecond
 // Migrate moves a guest, peer to peer: the hosts go on when the caller leaves.
 func (c *conn) Migrate(ctx context.Context, uuid string, req hypervisor.MigrateRequest, progress func(hypervisor.Job)) error {
 	const method = "Migrate"
-	req.CopyDisks, req.NICs = slices.Clone(req.CopyDisks), slices.Clone(req.NICs)
+	req.CopyDisks, req.NICs, req.Renames = slices.Clone(req.CopyDisks), slices.Clone(req.NICs), slices.Clone(req.Renames)
 	cut := c.cutSignal()
 	m, err := call(ctx, c, method, func(t *turn) (*migration, error) {
 		m, err := c.host.migrate(t, uuid, req)
@@ -109,7 +110,7 @@ func (h *host) migrate(t *turn, uuid string, req hypervisor.MigrateRequest) (*mi
 	}
 	m := &migration{
 		movingRecord: movingRecord{
-			Dest: dest.name, Stamp: req.Stamp, NICs: req.NICs, CopyDisks: req.CopyDisks,
+			Dest: dest.name, Stamp: req.Stamp, NICs: req.NICs, CopyDisks: req.CopyDisks, Renames: req.Renames,
 			Bytes: bytes + d.active().MemoryMiB<<20, Began: t.now,
 		},
 		source: h, dest: dest, uuid: uuid, done: make(chan struct{}),
@@ -165,9 +166,13 @@ func (w *World) fits(def *hypervisor.Definition, req hypervisor.MigrateRequest) 
 	if err := checkStamp(req.Stamp); err != nil {
 		return err
 	}
-	for _, file := range req.CopyDisks {
+	files := req.CopyDisks
+	for _, rename := range req.Renames {
+		files = append(files[:len(files):len(files)], rename.From)
+	}
+	for _, file := range files {
 		if !slices.ContainsFunc(def.Disks, func(d hypervisor.Disk) bool { return d.Path == file }) {
-			return fmt.Errorf("%w: it has no disk %s to copy", hypervisor.ErrRefused, file)
+			return fmt.Errorf("%w: it has no disk %s to copy or rename", hypervisor.ErrRefused, file)
 		}
 	}
 	for _, nic := range req.NICs {
@@ -178,16 +183,27 @@ func (w *World) fits(def *hypervisor.Definition, req hypervisor.MigrateRequest) 
 	return w.pluggable(req.NICs)
 }
 
+// renamed returns the path that a disk has at the destination.
+func renamed(renames []hypervisor.Rename, file string) string {
+	for _, rename := range renames {
+		if rename.From == file {
+			return rename.To
+		}
+	}
+	return file
+}
+
 func (w *World) receivableDisk(h, dest *host, disk hypervisor.Disk, req hypervisor.MigrateRequest) (int64, error) {
-	from, v := w.disk(h, disk.Path)
+	_, v := w.disk(h, disk.Path)
 	if v == nil {
 		return 0, fmt.Errorf("%w: disk %s has vanished", hypervisor.ErrRefused, disk.Path)
 	}
-	to, target := w.disk(dest, disk.Path)
+	file := renamed(req.Renames, disk.Path)
+	to, target := w.disk(dest, file)
 	if target == nil {
-		return 0, fmt.Errorf("%w: no disk %s on %s", hypervisor.ErrRefused, disk.Path, dest.name)
+		return 0, fmt.Errorf("%w: no disk %s on %s", hypervisor.ErrRefused, file, dest.name)
 	}
-	shared := from == to
+	shared := v == target
 	switch {
 	case !slices.Contains(req.CopyDisks, disk.Path):
 		if !disk.ReadOnly && !(shared && req.SharedStorage) {
@@ -196,10 +212,10 @@ func (w *World) receivableDisk(h, dest *host, disk hypervisor.Disk, req hypervis
 		return 0, nil
 	case shared:
 		return 0, fmt.Errorf("%w: disk %s would be copied onto itself", hypervisor.ErrRefused, disk.Path)
-	case target.Bytes != v.Bytes || target.BackingPath != v.BackingPath:
-		return 0, fmt.Errorf("%w: disk %s on %s has another size or backing file", hypervisor.ErrRefused, disk.Path, dest.name)
+	case target.Bytes != v.Bytes || (target.BackingPath == "") != (v.BackingPath == ""):
+		return 0, fmt.Errorf("%w: disk %s on %s has another size, or not the same to stand on", hypervisor.ErrRefused, file, dest.name)
 	case v.Allocated-target.Allocated > w.available(dest, to):
-		return 0, fmt.Errorf("%w: disk %s does not fit on %s", hypervisor.ErrRefused, disk.Path, dest.name)
+		return 0, fmt.Errorf("%w: disk %s does not fit on %s", hypervisor.ErrRefused, file, dest.name)
 	}
 	return v.Allocated, nil
 }
@@ -250,6 +266,9 @@ func (m *migration) arriving(d *domain) hypervisor.Definition {
 	if m.NICs != nil {
 		def.NICs = slices.Clone(m.NICs)
 	}
+	for i := range def.Disks {
+		def.Disks[i].Path = renamed(m.Renames, def.Disks[i].Path)
+	}
 	return def
 }
 
@@ -287,13 +306,14 @@ func (t *turn) arrive(m *migration) {
 func (t *turn) copyDisks(m *migration) {
 	for _, file := range m.CopyDisks {
 		_, from := t.w.disk(m.source, file)
-		p, to := t.w.disk(m.dest, file)
+		there := renamed(m.Renames, file)
+		p, to := t.w.disk(m.dest, there)
 		if from == nil || to == nil || from == to {
 			continue
 		}
 		p.resize(to, from.Allocated)
 		to.Booted, to.Content, to.Size, to.Incomplete = from.Booted, from.Content, from.Size, from.Incomplete
-		t.changedVolume(p, path.Base(file))
+		t.changedVolume(p, path.Base(there))
 	}
 }
 

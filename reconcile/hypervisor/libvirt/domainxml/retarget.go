@@ -11,10 +11,11 @@ import (
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 )
 
-// Retarget returns a domain's XML with another stamp and with its NICs plugged in elsewhere; every other
-// byte stays. NICs are found by MAC; nics nil leaves them all. A NIC of nics that the domain doesn't have is an
-// error, one of the domain that nics doesn't name stays as it is.
-func Retarget(text string, stamp hypervisor.Stamp, nics []hypervisor.NIC) (string, error) {
+// Retarget returns a domain's XML with another stamp, with its NICs plugged in elsewhere and with other files for
+// its disks; every other byte stays. NICs are found by MAC, disks by path; what isn't named stays as it is, and
+// what is named and the domain doesn't have is an error. A renamed disk loses what is said of the files that it
+// stands on: those of its new file are read from that.
+func Retarget(text string, stamp hypervisor.Stamp, nics []hypervisor.NIC, files []hypervisor.Rename) (string, error) {
 	stampText, err := qualifiedStampXML(stamp)
 	if err != nil {
 		return "", err
@@ -30,6 +31,13 @@ func Retarget(text string, stamp hypervisor.Stamp, nics []hypervisor.NIC) (strin
 			return "", fmt.Errorf("the domain has no interface with MAC %s", nic.MAC)
 		}
 		edits = append(edits, iface.edits(nic)...)
+	}
+	for _, file := range files {
+		disk, ok := marks.disks[file.From]
+		if !ok {
+			return "", fmt.Errorf("the domain has no disk %s", file.From)
+		}
+		edits = append(edits, disk.edits(file.To)...)
 	}
 	return apply(text, edits), nil
 }
@@ -51,12 +59,42 @@ type marks struct {
 	metadataEnd int64 // where its end tag starts, or 0 for an empty-element tag
 	domainEnd   int64 // where </domain> starts
 	interfaces  map[string]*ifaceMarks
+	disks       map[string]*diskMarks // by path
 }
 
 type ifaceMarks struct {
 	tag    span // the start tag
 	source span // the whole element
 	mac    string
+}
+
+type diskMarks struct {
+	source  span // the start tag, an empty-element tag perhaps
+	empty   bool // it is one
+	attrs   []xml.Attr
+	path    string
+	backing span // the whole element
+}
+
+// edits name another file in the source's tag, and leave out the backing chain of the old one.
+func (d *diskMarks) edits(to string) []edit {
+	var tag strings.Builder
+	tag.WriteString("<source")
+	for _, attr := range d.attrs {
+		if attr.Name.Local == "file" {
+			attr.Value = to
+		}
+		tag.WriteString(" " + attr.Name.Local + `="` + escape(attr.Value) + `"`)
+	}
+	if d.empty {
+		tag.WriteString("/")
+	}
+	tag.WriteString(">")
+	edits := []edit{{d.source, tag.String()}}
+	if d.backing.there() {
+		edits = append(edits, edit{d.backing, ""})
+	}
+	return edits
 }
 
 func (m *marks) stampEdit(stamp string) edit {
@@ -86,10 +124,11 @@ func (i *ifaceMarks) edits(nic hypervisor.NIC) []edit {
 // scan walks the tokens of a domain document and notes where the interesting ones are.
 func scan(text string) (*marks, error) {
 	dec := xml.NewDecoder(strings.NewReader(text))
-	found := &marks{interfaces: map[string]*ifaceMarks{}}
+	found := &marks{interfaces: map[string]*ifaceMarks{}, disks: map[string]*diskMarks{}}
 	var path []string
 	var open []int64 // start offsets of the open elements
 	var iface *ifaceMarks
+	var disk *diskMarks
 	for {
 		before := dec.InputOffset()
 		token, err := dec.Token()
@@ -111,10 +150,15 @@ func scan(text string) (*marks, error) {
 				iface = &ifaceMarks{tag: span{before, after}}
 			case " domain/ devices/ interface/ mac":
 				iface.mac = attribute(t, "address")
+			case " domain/ devices/ disk":
+				disk = &diskMarks{}
+			case " domain/ devices/ disk/ source":
+				disk.source, disk.empty = span{before, after}, text[after-2] == '/'
+				disk.attrs, disk.path = t.Attr, attribute(t, "file")
 			}
 		case xml.EndElement:
 			whole := span{open[len(open)-1], after}
-			found.close(strings.Join(path, "/"), whole, before, iface)
+			found.close(strings.Join(path, "/"), whole, before, iface, disk)
 			path, open = path[:len(path)-1], open[:len(open)-1]
 		}
 	}
@@ -125,7 +169,7 @@ func scan(text string) (*marks, error) {
 }
 
 // close notes an element that ends; endTag is where its end tag starts.
-func (m *marks) close(at string, whole span, endTag int64, iface *ifaceMarks) {
+func (m *marks) close(at string, whole span, endTag int64, iface *ifaceMarks, disk *diskMarks) {
 	switch at {
 	case " domain":
 		m.domainEnd = endTag
@@ -139,6 +183,12 @@ func (m *marks) close(at string, whole span, endTag int64, iface *ifaceMarks) {
 		iface.source = whole
 	case " domain/ devices/ interface":
 		m.interfaces[strings.ToLower(iface.mac)] = iface
+	case " domain/ devices/ disk/ backingStore":
+		disk.backing = whole
+	case " domain/ devices/ disk":
+		if disk.path != "" {
+			m.disks[disk.path] = disk
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ const unusual = `<?xml version='1.0'?>
 func TestRetargetKeepsTheRest(t *testing.T) {
 	got, err := domainxml.Retarget(unusual, hypervisor.Stamp{Cluster: "new", Generation: 2}, []hypervisor.NIC{
 		{MAC: "02:4e:50:00:00:01", Kind: hypervisor.NetworkLibvirt, Source: "lan & co"},
-	})
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestRetargetWithoutStamp(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := domainxml.Retarget(c.before, hypervisor.Stamp{Generation: 2}, nil)
+			got, err := domainxml.Retarget(c.before, hypervisor.Stamp{Generation: 2}, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,19 +74,47 @@ func TestRetargetWithoutStamp(t *testing.T) {
 	}
 }
 
+// TestRetargetRenamesDisks: the file is another one, and what is known of the chain below the old one goes.
+func TestRetargetRenamesDisks(t *testing.T) {
+	const before = `<domain><metadata/><devices>
+  <disk type='file'><driver name='qemu' type='qcow2'/><source file='/p/root.qcow2' index='2' startupPolicy="optional"><seclabel model='dac' relabel='no'/></source>
+    <backingStore type='file' index='3'><format type='qcow2'/><source file='/p/base.qcow2'/><backingStore/></backingStore><target dev='vda'/></disk>
+  <disk type='file' device='cdrom'><source file='/p/config &amp; co.img'/><backingStore/><target dev='sda'/><readonly/></disk>
+  <disk type='file'><source file='/p/kept.img'/><backingStore/><target dev='vdb'/></disk>
+  <disk type='network'><source protocol='rbd' name='/p/root.qcow2'/></disk>
+</devices></domain>`
+	got, err := domainxml.Retarget(before, hypervisor.Stamp{Generation: 2}, nil, []hypervisor.Rename{
+		{From: "/p/root.qcow2", To: "/p/root<2>.qcow2"}, {From: "/p/config & co.img", To: "/p/config2.img"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := strings.NewReplacer(
+		`<metadata/>`, `<metadata><np:stamp xmlns:np="https://novaplan.dev/xmlns/domain/1" generation="2"/></metadata>`,
+		`<source file='/p/root.qcow2' index='2' startupPolicy="optional">`, `<source file="/p/root&lt;2&gt;.qcow2" index="2" startupPolicy="optional">`,
+		`<backingStore type='file' index='3'><format type='qcow2'/><source file='/p/base.qcow2'/><backingStore/></backingStore><target`, `<target`,
+		`<source file='/p/config &amp; co.img'/><backingStore/>`, `<source file="/p/config2.img"/>`,
+	).Replace(before)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestRetargetRefuses(t *testing.T) {
 	nic := []hypervisor.NIC{{MAC: "02:00:00:00:00:99", Kind: hypervisor.NetworkBridge, Source: "br0"}}
 	for name, c := range map[string]struct {
-		text string
-		nics []hypervisor.NIC
-		want string
+		text  string
+		nics  []hypervisor.NIC
+		files []hypervisor.Rename
+		want  string
 	}{
-		"unknown nic": {unusual, nic, "no interface with MAC 02:00:00:00:00:99"},
-		"cut off":     {unusual[:len(unusual)-20], nil, "domain XML"},
-		"not one":     {"<network/>", nil, "no <domain> element"},
+		"unknown nic":  {unusual, nic, nil, "no interface with MAC 02:00:00:00:00:99"},
+		"unknown disk": {unusual, nil, []hypervisor.Rename{{From: "/b", To: "/a"}}, "no disk /b"},
+		"cut off":      {unusual[:len(unusual)-20], nil, nil, "domain XML"},
+		"not one":      {"<network/>", nil, nil, "no <domain> element"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := domainxml.Retarget(c.text, hypervisor.Stamp{}, c.nics)
+			_, err := domainxml.Retarget(c.text, hypervisor.Stamp{}, c.nics, c.files)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want one with %q", err, c.want)
 			}
@@ -106,7 +134,7 @@ func TestRetargetChangesOnlyTheStamp(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		stamp := drawStamp(t)
-		moved, err := domainxml.Retarget(text, stamp, nil)
+		moved, err := domainxml.Retarget(text, stamp, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +154,10 @@ func FuzzRetarget(f *testing.F) {
 	f.Add(unusual)
 	f.Add("<domain><metadata/></domain>")
 	f.Fuzz(func(t *testing.T, text string) {
-		moved, err := domainxml.Retarget(text, hypervisor.Stamp{Generation: 2}, nil)
+		moved, err := domainxml.Retarget(text, hypervisor.Stamp{Generation: 2}, nil, []hypervisor.Rename{{From: "/a", To: "/b&"}})
+		if err != nil {
+			moved, err = domainxml.Retarget(text, hypervisor.Stamp{Generation: 2}, nil, nil)
+		}
 		if err != nil {
 			return
 		}
