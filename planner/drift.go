@@ -158,6 +158,7 @@ func (c *computation) redefined(r *record) {
 	case was != "" && was != r.have.Address:
 		ch := c.act(r, state.Redefine, ActMove, state.Reason{Code: ReasonMoved, Message: fmt.Sprintf("%s is now %s", was, r.have.Address)})
 		ch.Details = []string{"the guest is not touched, only the stamp on its domain"}
+		ch.Attributes = []AttributeChange{{"address", string(was), string(r.have.Address)}}
 	case len(diffs) > 0:
 		ch := c.act(r, state.Redefine, ActUpdate, state.Reason{Code: ReasonFoundChanged, Message: "found changed on the host: " + strings.Join(diffs, "; ")})
 		ch.Details = []string{"no interruption; what differs takes effect at its next start"}

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/spec"
@@ -71,10 +72,47 @@ func (c *computation) sameMachine(gone *host) *host {
 	return nil
 }
 
-// renamedHost: to let go of a host that is in the spec under another address would take the claim from it.
-func (c *computation) renamedHost(gone, now *host) {
-	c.fail(Message{Code: CodeHostRenamed, Address: now.address(), Source: now.spec.Source, Blocks: true,
-		Summary: fmt.Sprintf("%s is gone and %s is the same machine: was it renamed?", gone.address(), now.address()),
-		Detail: []string{"If so, add:", "", "moved {", fmt.Sprintf("  from = %s", gone.address()), fmt.Sprintf("  to   = %s", now.address()), "}", "",
-			"If they are two machines, give one its own host_uuid in libvirtd.conf."}})
+// renames are hosts that left the spec, each with the host of the spec that it seems to be now.
+type renames map[*host]*host
+
+// renamedTo returns the host of the spec that one which left it seems to be: the same machine, or, when that
+// can't be seen, a new host with its uri.
+func (c *computation) renamedTo(gone *host) *host {
+	if now := c.sameMachine(gone); now != nil {
+		return now
+	}
+	was := c.base().Index.Hosts[gone.address()]
+	if was == nil || was.URI == "" {
+		return nil
+	}
+	for _, h := range c.hosts {
+		if h.spec != nil && h.record == nil && h.spec.URI == was.URI && (h.seen == nil || !h.seen.Reachable) {
+			return h
+		}
+	}
+	return nil
+}
+
+// renamedHosts: to let go of a host that is in the spec under another address would take the claim from it,
+// and its guests with it. A block that was renamed as a whole is said once.
+func (c *computation) renamedHosts(renamed renames) {
+	said := map[spec.Address]bool{}
+	for _, gone := range c.hosts {
+		now := renamed[gone]
+		if now == nil {
+			continue
+		}
+		from, to, is := gone.address(), now.address(), "is the same machine"
+		if key := strings.TrimPrefix(string(from), string(from.Block())); key != "" && from.Block() != to.Block() && to == to.Block()+spec.Address(key) {
+			from, to, is = from.Block(), to.Block(), "has the same machines"
+		}
+		if said[to] {
+			continue
+		}
+		said[to] = true
+		c.fail(Message{Code: CodeHostRenamed, Address: to, Source: now.spec.Source, Blocks: true,
+			Summary: fmt.Sprintf("%s is gone and %s %s: was it renamed?", from, to, is),
+			Detail: []string{"If so, add:", "", "moved {", fmt.Sprintf("  from = %s", from), fmt.Sprintf("  to   = %s", to), "}", "",
+				"If they are two machines, give one its own host_uuid in libvirtd.conf."}})
+	}
 }

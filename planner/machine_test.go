@@ -61,6 +61,44 @@ func TestRenamedHost(t *testing.T) {
 	}
 }
 
+// TestRenamedHostWithGuests: who renames hosts gets the moved block to paste, guests or not, seen or not.
+func TestRenamedHostWithGuests(t *testing.T) {
+	for _, seen := range []bool{true, false} {
+		s := fleetSpec(2)
+		for i := range s.Hosts {
+			s.Hosts[i].Address = spec.Address("host.a").Index(i)
+			s.Hosts[i].URI = "qemu+ssh://" + s.Hosts[i].Name + "/system"
+		}
+		s.Instances = many("web", "small", 4)
+		w := newWorld(t, s)
+		w.converge(s)
+		renamed := edit(s, func(s *spec.Spec) {
+			for i := range s.Hosts {
+				s.Hosts[i].Address = spec.Address("host.b").Index(i)
+			}
+		})
+		for i := range s.Hosts {
+			from, to := s.Hosts[i].Address, renamed.Hosts[i].Address
+			w.obs.Hosts[to] = w.obs.Hosts[from]
+			if !seen {
+				w.obs.Hosts[to] = &HostObservation{Error: "timed out"}
+			}
+			delete(w.obs.Hosts, from)
+		}
+		p := w.plan(renamed, Options{})
+		if got := codes(p.Errors); !slices.Equal(got, []string{CodeHostRenamed}) {
+			t.Fatalf("seen %t: errors %v: %+v", seen, got, p.Errors)
+		}
+		if text := strings.Join(p.Errors[0].Detail, "\n"); !strings.Contains(text, "from = host.a\n  to   = host.b\n") {
+			t.Errorf("seen %t: %s", seen, text)
+		}
+		renamed.Moved = []spec.Moved{{From: "host.a", To: "host.b"}}
+		if p := w.plan(renamed, Options{}); len(p.Operations) != 0 || len(p.Errors) != 0 {
+			t.Errorf("seen %t: with the moved block: operations %+v, errors %+v", seen, p.Operations, p.Errors)
+		}
+	}
+}
+
 // TestHostLeavesWithTrash: who gives a host back can't delete anything on it any more, so what is in its trash goes
 // first.
 func TestHostLeavesWithTrash(t *testing.T) {

@@ -38,7 +38,7 @@ const (
 	CodeSplitBrain      = "split-brain"       // paused by a migration that may have ended elsewhere
 	CodeSaved           = "saved"             // its memory is saved on its host, so it can't leave
 	CodeNoOrder         = "no-order"          // there is no order of steps without overcommitting a host
-	CodeUnsupported     = "unsupported"       // comes with the lifecycle
+	CodeUnsupported     = "unsupported"       // it needs a restart, resize or rebuild, which can't be done yet
 	CodeTransition      = "transition"        // its state doesn't allow that
 	CodeLocked          = "locked"            // instance is locked
 	CodePreventDestroy  = "prevent-destroy"   // lifecycle.prevent_destroy

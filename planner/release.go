@@ -11,25 +11,27 @@ import (
 // unclaimRemovedHosts lets go of hosts that left the spec, and refuses while they hold instances.
 func (c *computation) unclaimRemovedHosts() {
 	var kept []*host
-	waste := 0
+	waste, renamed := 0, renames{}
 	for _, h := range c.hosts {
 		switch {
 		case h.spec == nil:
-			if n := c.letGo(h); n > 0 {
+			if n := c.letGo(h, renamed); n > 0 {
 				kept, waste = append(kept, h), waste+n
 			}
 		case h.mode() == spec.ModeFenced:
 			c.warnFenced(h)
 		}
 	}
+	c.renamedHosts(renamed)
 	if len(kept) > 0 {
 		c.warnTrash(kept, waste)
 	}
 }
 
 // letGo releases a host, after what is terminated there. It returns how many instances have disks in
-// its trash: then the host is kept, because who gives it back can't delete anything on it any more.
-func (c *computation) letGo(h *host) int {
+// its trash: then the host is kept, because who gives it back can't delete anything on it any more. A
+// host that seems to be in the spec under another address is noted in renamed instead.
+func (c *computation) letGo(h *host, renamed renames) int {
 	var held []string
 	var leaving []*job
 	waste := c.trashOn(h)
@@ -47,14 +49,18 @@ func (c *computation) letGo(h *host) int {
 	case len(held) > 0 && c.options.Destroy && h.reachable:
 		return 0 // what keeps them was said of each
 	case len(held) > 0:
-		c.refuseRelease(h, held)
+		if now := c.renamedTo(h); now != nil && !c.options.Destroy {
+			renamed[h] = now
+		} else {
+			c.refuseRelease(h, held)
+		}
 		return 0
 	}
 	if !h.record.Claimed || h.claim != nil {
 		return 0
 	}
 	if now := c.sameMachine(h); now != nil {
-		c.renamedHost(h, now)
+		renamed[h] = now
 		return 0
 	}
 	if waste > 0 {

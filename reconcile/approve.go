@@ -124,12 +124,16 @@ func (c *Controller) put(ctx context.Context, chunks []state.Chunk) error {
 	return nil
 }
 
-// recordInventory commits what is new about the hosts that were seen, so that operations may start.
+// recordInventory commits what is new about the hosts that were seen, so that operations may start. A host
+// that the approval gives a new address is left alone: a record under that address would be in its way.
 func (c *Controller) recordInventory(ctx context.Context, seen *planner.Observed, proposed state.State) error {
 	st := c.rec.State()
 	var commands []state.Command
 	for address, h := range seen.Hosts {
-		recorded, _ := st.Hosts.Get(string(address))
+		recorded, before := st.Hosts.Get(string(address))
+		if _, after := proposed.Hosts.Get(string(address)); before != after {
+			continue
+		}
 		name := c.hostName(proposed, address)
 		if h.Reachable && observe.Changed(recorded, name, h) && !planner.Replaced(st, address, h.Inventory) {
 			commands = append(commands, state.Command{SetInventory: &state.SetInventory{
