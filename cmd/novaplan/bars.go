@@ -59,7 +59,7 @@ func (b *bars) bar(e *wire.Event) {
 		return
 	}
 	if bar == nil {
-		label := subject(e.Operation, b.names) + ": " + e.Step + " "
+		label := b.words.subject(e.Operation) + ": " + e.Step + " "
 		made, err := b.progress.Add(e.Total, mpb.BarStyle().Lbound("[").Rbound("]").Filler("=").Tip(">").Padding("-").Build(),
 			mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR), decor.Percentage(decor.WCSyncSpace)),
 			mpb.AppendDecorators(decor.CountersKibiByte("% .1f of % .1f"), decor.AverageSpeed(decor.SizeB1024(0), "  % .1f")))

@@ -105,10 +105,10 @@ func (a *applying) summarize(r outcome) {
 	if a.flags.json || a.p.plan.Empty() && r.result.Done+len(failed)+len(left) == 0 {
 		return
 	}
-	names := hostNames(a.p.plan)
+	say := wordsOf(a.p.plan)
 	paint := a.c.palette(a.c.Err)
 	for _, o := range failed {
-		a.c.note("%s %s: %s: %s", paint.Bad("Error:"), subject(&o, names), deed(&o, names), o.Error)
+		a.c.note("%s %s: %s: %s", paint.Bad("Error:"), say.subject(&o), say.deed(&o), o.Error)
 	}
 	if r.result.Done+len(failed)+len(left) == 0 {
 		a.c.note("\nThe record is up to date; nothing had to be done on a host.")

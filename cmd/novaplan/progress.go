@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -24,7 +23,7 @@ func (a *applying) reporter() reporter {
 	if a.flags.json {
 		return jsonEvents{json.NewEncoder(a.c.Out)}
 	}
-	l := &lines{w: a.c.Err, names: hostNames(a.p.plan), begun: map[string]bool{}, started: map[string]time.Time{}, paint: a.c.palette(a.c.Err)}
+	l := &lines{w: a.c.Err, words: wordsOf(a.p.plan), begun: map[string]bool{}, started: map[string]time.Time{}, paint: a.c.palette(a.c.Err)}
 	if f, ok := a.c.Err.(*os.File); ok && term.IsTerminal(f.Fd()) && a.c.env("TERM") != "dumb" {
 		return newBars(l, f)
 	}
@@ -40,7 +39,7 @@ func (jsonEvents) close()                     {}
 // lines writes a line when an operation begins and one when it ends.
 type lines struct {
 	w       io.Writer
-	names   map[string]string
+	words   words
 	paint   render.Palette
 	begun   map[string]bool
 	started map[string]time.Time
@@ -57,7 +56,7 @@ func (l *lines) event(e wire.Event) error {
 		return l.finished(o, e.At)
 	case !l.begun[o.ID] && o.Phase == "running":
 		l.begun[o.ID], l.started[o.ID] = true, e.At
-		_, err := fmt.Fprintf(l.w, "%s: %s ...\n", subject(o, l.names), deed(o, l.names))
+		_, err := fmt.Fprintf(l.w, "%s: %s ...\n", l.words.subject(o), l.words.deed(o))
 		return err
 	}
 	return nil
@@ -75,48 +74,6 @@ func (l *lines) finished(o *wire.Operation, at time.Time) error {
 			verdict += ": " + o.Error
 		}
 	}
-	_, err := fmt.Fprintf(l.w, "%s: %s %s%s\n", subject(o, l.names), deed(o, l.names), verdict, took)
+	_, err := fmt.Fprintf(l.w, "%s: %s %s%s\n", l.words.subject(o), l.words.deed(o), verdict, took)
 	return err
-}
-
-func hostNames(p *wire.Plan) map[string]string {
-	names := make(map[string]string, len(p.Hosts))
-	for _, h := range p.Hosts {
-		names[h.Address] = h.Name
-	}
-	return names
-}
-
-func named(names map[string]string, host string) string {
-	if n := names[host]; n != "" {
-		return n
-	}
-	return host
-}
-
-// subject is what an operation is about: an instance, or a host.
-func subject(o *wire.Operation, names map[string]string) string {
-	switch {
-	case o.Instance != "":
-		return o.Instance
-	case o.To != "":
-		return named(names, o.To)
-	}
-	return named(names, o.From)
-}
-
-// deed says what an operation does: "create on kvm1", "live migrate kvm1 -> kvm2".
-func deed(o *wire.Operation, names map[string]string) string {
-	text := strings.TrimSpace(o.Kind + " " + o.Action)
-	switch {
-	case o.Instance == "":
-		return text
-	case o.From != "" && o.To != "":
-		return text + " " + named(names, o.From) + " -> " + named(names, o.To)
-	case o.To != "":
-		return text + " on " + named(names, o.To)
-	case o.From != "":
-		return text + " on " + named(names, o.From)
-	}
-	return text
 }

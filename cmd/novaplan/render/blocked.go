@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
@@ -20,13 +21,17 @@ func (t *planText) warnings() {
 }
 
 // blocked shows what can't be done: the errors, each with the instances it is about, then instances
-// that no error mentions.
+// that nothing has mentioned yet.
 func (t *planText) blocked() {
 	if !t.p.Blocked() {
 		return
 	}
+	rest := t.unmentioned()
+	if len(t.p.Errors)+len(rest) == 0 {
+		return // a warning has said it
+	}
 	t.messages(t.o.Palette.Bad("Error:"), t.p.Errors)
-	if rest := t.unmentioned(); len(rest) > 0 {
+	if len(rest) > 0 {
 		where := "fits on no host"
 		if len(rest) > 1 {
 			where = "fit on no host"
@@ -86,11 +91,10 @@ func written(s wire.Source) string {
 func (t *planText) unmentioned() []wire.Unplaced {
 	var out []wire.Unplaced
 	for _, u := range t.p.Unplaced {
-		told := false
-		for i := range t.p.Errors {
-			told = told || mentions(&t.p.Errors[i], u.Address)
-		}
-		if !told {
+		told := func(m wire.Message) bool { return mentions(&m, u.Address) }
+		if !slices.ContainsFunc(t.p.Errors, told) && !slices.ContainsFunc(t.p.Warnings, func(m wire.Message) bool {
+			return m.Code == "drain-partial" && told(m)
+		}) {
 			out = append(out, u)
 		}
 	}
@@ -98,15 +102,22 @@ func (t *planText) unmentioned() []wire.Unplaced {
 }
 
 func mentions(m *wire.Message, address string) bool {
-	if m.Address == address || strings.Contains(m.Summary, address) {
-		return true
-	}
-	for _, d := range m.Detail {
-		if strings.Contains(d, address) {
+	return m.Address == address || names(m.Summary, address) ||
+		slices.ContainsFunc(m.Detail, func(d string) bool { return names(d, address) })
+}
+
+// names reports whether text has the address, not only a longer one that begins with it.
+func names(text, address string) bool {
+	for {
+		_, rest, ok := strings.Cut(text, address)
+		if !ok {
+			return false
+		}
+		if next, _ := utf8.DecodeRuneInString(rest); rest == "" || next != '[' && next != '-' && next != '_' && !unicode.IsLetter(next) && !unicode.IsDigit(next) {
 			return true
 		}
+		text = rest
 	}
-	return false
 }
 
 // unplacedRow is one or more instances of a block that the same filters keep from every host.

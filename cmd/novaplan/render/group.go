@@ -32,10 +32,14 @@ func groups(changes []wire.Change, wide bool) []*group {
 		block, key := split(c.Address)
 		alike := key != "" && c.Action != "upload" || isMove(c) // images have sizes of their own
 		k := groupKey{rank: s.rank, action: c.Action, what: block, reason: c.Reason.Message, text: attributes(c)}
-		if isMove(c) {
+		switch {
+		case isMove(c):
 			k.what, k.text = c.From, ""
-		} else if c.Reason.Code == "new" {
+		case c.Reason.Code == "new":
 			k.text = flavorOf(c)
+		case renamedFrom(c) != "":
+			k.text, alike = oldBlock(c)
+			k.reason = ""
 		}
 		if g := at[k]; g != nil && !wide && alike {
 			g.rows = append(g.rows, c)

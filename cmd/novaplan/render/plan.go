@@ -90,6 +90,8 @@ func (t *planText) group(g *group, width int) {
 		t.moves(g, width)
 	case kindOf(first.Address) == "host":
 		t.row(g.sign, g.label(), width, t.hosts(g))
+	case renamedFrom(first) != "":
+		t.row(g.sign, g.label(), width, t.renamed(g))
 	default:
 		t.row(g.sign, g.label(), width, t.text(g))
 	}

@@ -98,6 +98,35 @@ func refusedPlan() *wire.Plan {
 	}
 }
 
+func renamePlan() *wire.Plan {
+	p := &wire.Plan{Hosts: twelve(), Summary: wire.Summary{Change: 5, Instances: 5}}
+	rename := func(from, to string) {
+		p.Changes = append(p.Changes, wire.Change{
+			Address: to, Action: "rename", From: host("a1"), Reason: wire.Reason{Code: "moved", Message: from + " is now " + to},
+			Attributes: []wire.Attribute{{Name: "address", Old: from, New: to}},
+		})
+	}
+	for n := range 3 {
+		rename(fmt.Sprintf("instance.app[%d]", n), web(n))
+	}
+	rename("instance.db", "instance.db[0]")
+	return p
+}
+
+// partialPlan leaves web[1] behind on purpose, and places another instance nowhere.
+func partialPlan() *wire.Plan {
+	return &wire.Plan{
+		Hosts: twelve(), Summary: wire.Summary{Live: 1},
+		Warnings: []wire.Message{{Code: "drain-partial", Address: host("b3"), Summary: "b3 can't be emptied: 1 of 2 guests fit elsewhere, 1 doesn't",
+			Detail: []string{web(1) + "  no host can take it"}}},
+		Unplaced: []wire.Unplaced{
+			{Address: web(1), Reason: wire.Reason{Message: "no host can take it"}},
+			{Address: "instance.web", Placement: &wire.Placement{Candidates: 12, Rejections: []wire.Rejection{{Filter: "ram", Hosts: 12}}}},
+		},
+		Changes: []wire.Change{{Address: web(2), Action: "live-migrate", From: host("b3"), To: host("b1"), Reason: wire.Reason{Message: "host b3 is draining"}}},
+	}
+}
+
 func TestPlanText(t *testing.T) {
 	for name, tc := range map[string]struct {
 		plan *wire.Plan
@@ -129,6 +158,23 @@ Plan: 1 instance to create; 0 to migrate, 0 to interrupt, 0 to terminate.
     ... 4 more live, to b1 b2 b4 b5
 
 Plan: 6 to migrate (5 live, 1 cold); 0 to interrupt, 0 to terminate. About 4 min; 2 at a time.
+`},
+		"renames": {renamePlan(), render.Options{}, `
+~   instance.web[*]  3  renamed from instance.app[*]; the guests are not touched
+~   instance.db[0]   renamed from instance.db; the guest is not touched
+
+Plan: 4 to rename, 1 to change; 0 to migrate, 0 to interrupt, 0 to terminate.
+`},
+		"what a partial drain leaves behind, said once": {partialPlan(), render.Options{}, `
+Warning: b3 can't be emptied: 1 of 2 guests fit elsewhere, 1 doesn't
+  instance.web[1]  no host can take it
+
+Error: 1 instance fits on no host
+  instance.web  12 hosts: 12 ram
+
+->  instance.web[2]  b3 -> b1  live   (host b3 is draining)
+
+Plan: 1 to migrate (1 live); 0 to interrupt, 0 to terminate.
 `},
 		"a restart": {restartPlan(), render.Options{}, `
 !~  instance.web[*]  38  restart  flavor m1.small -> m1.medium, ram 2 -> 4 GiB   (no hot-plug room)

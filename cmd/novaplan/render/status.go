@@ -16,6 +16,9 @@ func Status(w io.Writer, s *wire.Status, o Options) error {
 		b.WriteByte('\n')
 		b.WriteString(hostTable(s, o))
 	}
+	if o.Wide {
+		b.WriteString(poolTable(s))
+	}
 	if len(s.Instances) > 0 {
 		b.WriteByte('\n')
 		b.WriteString(instanceTable(s, o))
@@ -67,7 +70,7 @@ func hostTable(s *wire.Status, o Options) string {
 			Cell{Text: h.Name}, Cell{Text: h.Zone}, Cell{state, o.Palette.health(h.State == "up")},
 			Cell{Text: fmt.Sprint(h.Instances)},
 			Cell{Text: use(h.VCPUs, func(n int64) string { return fmt.Sprint(n) }, o.Wide)},
-			Cell{Text: use(h.Memory, MiB, o.Wide)}, Cell{Text: use(h.Disk, MiB, o.Wide)},
+			Cell{Text: use(h.Memory, MiB, o.Wide)}, Cell{Text: use(h.Disk, MiB, false)},
 			Cell{Text: only(o.Wide, h.URI)}, Cell{Text: hostNote(h)},
 		)
 	}
@@ -95,6 +98,30 @@ func use(u wire.Use, unit func(int64) string, wide bool) string {
 		text += fmt.Sprintf(", %s not ours", unit(u.Foreign))
 	}
 	return text
+}
+
+// poolTable lists the pools of each host, a shared one once, with what takes their space.
+func poolTable(s *wire.Status) string {
+	var t Table
+	t.Row("POOL", "HOST", "SIZE", "PROMISED", "WRITTEN", "OTHER FILES", "FREE", "MAY BE PROMISED")
+	shared, any := map[string]bool{}, false
+	for i := range s.Hosts {
+		for _, p := range s.Hosts[i].Pools {
+			host := s.Hosts[i].Name
+			if p.Shared {
+				if shared[p.Path] {
+					continue
+				}
+				host, shared[p.Path] = "all", true
+			}
+			any = true
+			t.Row(p.Path, host, MiB(p.Size), MiB(p.Promised), MiB(p.Written), MiB(p.Other), MiB(p.Free), MiB(p.Limit))
+		}
+	}
+	if !any {
+		return ""
+	}
+	return "\n" + t.String()
 }
 
 func only(yes bool, s string) string {

@@ -27,6 +27,7 @@ func (t *planText) summary() {
 	count(s.Migrations(), fmt.Sprintf("%d to migrate%s", s.Migrations(), t.kinds()), "0 to migrate")
 	count(s.Restart, fmt.Sprintf("%d to restart in place", s.Restart), "")
 	count(t.continued(), fmt.Sprintf("%d to continue", t.continued()), "")
+	count(t.renames(), fmt.Sprintf("%d to rename", t.renames()), "")
 	count(t.changed(), fmt.Sprintf("%d to change", t.changed()), "")
 	count(s.Interrupt, "", "0 to interrupt")
 	count(s.Terminate, fmt.Sprintf("%d to terminate", s.Terminate), "0 to terminate")
@@ -45,9 +46,20 @@ func (t *planText) summary() {
 	t.line("%s%s", text, t.estimate())
 }
 
+// renames counts instances that only get another address.
+func (t *planText) renames() int {
+	n := 0
+	for i := range t.p.Changes {
+		if renamedFrom(&t.p.Changes[i]) != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // changed counts instances that change in place: what happens to hosts has rows of its own.
 func (t *planText) changed() int {
-	n := t.p.Summary.Change
+	n := t.p.Summary.Change - t.renames()
 	for i := range t.p.Changes {
 		if kindOf(t.p.Changes[i].Address) == "host" {
 			n--
