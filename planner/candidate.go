@@ -37,9 +37,9 @@ func (c *computation) candidate(h *host, aggregates []*spec.Aggregate, used map[
 // candidatePool describes a pool of a host to placement. used is by state.PoolKey.
 func (c *computation) candidatePool(h *host, path string, ratio float64, used map[string]int64) placement.Pool {
 	pool := state.Pool{Path: path, Shared: c.shared[path]}
-	total := state.PoolMiB(c.desired, h.address(), h.inventory(), pool)
+	room := state.RoomOf(c.desired, h.address(), h.inventory(), pool)
 	return placement.Pool{
-		Path: pool.Dir(), Shared: pool.Shared, TotalMiB: total, AllowedMiB: state.Effective{DiskMiB: total, Ratios: spec.Ratios{Disk: ratio}}.AllowedDiskMiB(),
+		Path: pool.Dir(), Shared: pool.Shared, Room: room, AllowedMiB: room.AllowedMiB(ratio),
 		UsedMiB: used[state.PoolKey(h.address(), pool)],
 	}
 }

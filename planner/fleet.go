@@ -49,11 +49,27 @@ func (c *computation) newFleet() *placement.Fleet {
 
 // occupant is what a recorded instance takes of a host. Its group is the one wanted now.
 func (c *computation) occupant(in *state.Instance) placement.Occupant {
-	o := placement.Occupant{Instance: in.Address, Size: in.Size, Pool: in.Pool}
+	o := placement.Occupant{Instance: in.Address, Size: in.Size, Pool: in.Pool, TrashMiB: c.written(in)}
 	if want := c.index.Instances[in.Address]; want != nil {
 		o.Group = want.Group
 	}
 	return o
+}
+
+// written is what the disks of a recorded instance were seen to take of their pool, in MiB.
+func (c *computation) written(in *state.Instance) int64 {
+	by := c.obs.Written
+	if h := c.obs.Hosts[in.Host]; !in.Pool.Shared && h != nil {
+		by = h.Written
+	}
+	if len(by) == 0 {
+		return 0
+	}
+	total := int64(0)
+	for _, d := range in.Disks {
+		total += by[d.Path]
+	}
+	return min(total, in.Size.TotalDiskMiB())
 }
 
 // hasSpace reports whether the pool of the occupant's disks takes them now. In a shared pool an instance that
@@ -63,7 +79,7 @@ func (c *computation) hasSpace(f *placement.Fleet, at int, o placement.Occupant)
 	if p.Shared && len(f.Places(o.Instance)) > 0 {
 		return true
 	}
-	return f.Hosts[at].Limits.FitsPool(o.Size, o.Pool, p.TotalMiB, p.Used()) == nil
+	return f.Hosts[at].Limits.FitsPool(o.Size, o.Pool, p.Room, p.Used()) == nil
 }
 
 // fits reports whether the host takes the occupant now, by room and by group.

@@ -11,6 +11,8 @@ import (
 type Observed struct {
 	At    time.Time
 	Hosts map[spec.Address]*HostObservation // hosts that were looked at, reachable or not
+	// Written is what disks of recorded instances in shared pools take there, in MiB, by path.
+	Written map[string]int64
 	// Images are those that were asked about. What isn't known of them changes no decision.
 	Images map[spec.Address]ImageSeen
 }
@@ -30,6 +32,16 @@ type HostObservation struct {
 	// ClaimEpoch is, of a claimed host, the raft term that wrote the claim.
 	ClaimEpoch uint64
 	Domains    []Domain // all of them, in order of name
+	// Written is the same of the host's own pools.
+	Written map[string]int64
+	// Images are the images that the pools of a claimed host were seen to have, whole.
+	Images []CachedImage
+}
+
+// CachedImage is an image in a pool of a host.
+type CachedImage struct {
+	Pool   string // path
+	Digest string // the first hex digits of the SHA-256 of its content
 }
 
 // Power is what a domain really does; see hypervisor.Power.

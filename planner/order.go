@@ -180,7 +180,11 @@ func (o *ordering) step(j *job) bool {
 		o.now.Put(at, j.occupant)
 	}
 	if j.from >= 0 {
-		o.now.Remove(j.from, j.occupant)
+		if j.op.Action == state.Terminate {
+			o.now.Terminate(j.from, j.occupant)
+		} else {
+			o.now.Remove(j.from, j.occupant)
+		}
 		o.moved[j.occupant.Group] = append(o.moved[j.occupant.Group], j)
 		if t := o.tight[j.from]; t != nil {
 			t.left = append(t.left, j)

@@ -52,7 +52,8 @@ func (o *ordering) waitForSpace(j *job, at int) {
 	spare := p.AllowedMiB - p.Used() - j.occupant.Size.TotalDiskMiB()
 	needed := len(full.left)
 	for ; needed > 0; needed-- {
-		if spare -= full.left[needed-1].occupant.Size.TotalDiskMiB(); spare < 0 {
+		leaver := full.left[needed-1].occupant
+		if spare -= leaver.Size.TotalDiskMiB() - leaver.TrashMiB; spare < 0 {
 			break
 		}
 	}

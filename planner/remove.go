@@ -32,7 +32,7 @@ func (c *computation) remove(r *record) {
 		from: r.host.ordinal, to: -1, occupant: c.occupant(r.have),
 	}, change)
 	c.gone[r.have.Address] = j
-	c.fleet.Remove(j.from, j.occupant)
+	c.fleet.Terminate(j.from, j.occupant)
 }
 
 func (c *computation) forget(r *record, keep *spec.Removed) {

@@ -74,7 +74,12 @@ func (c *computation) infeasible(open []*state.Operation, wrong map[string]bool)
 		j := &job{op: *op, from: c.ordinal(op.From), to: c.ordinal(op.To)}
 		c.occupy(j)
 		leaves := op.Action == state.Migrate || op.Action == state.Terminate
-		if _, recorded := c.st.Instances.Get(string(op.Instance)); recorded && leaves && j.from >= 0 {
+		_, recorded := c.st.Instances.Get(string(op.Instance))
+		switch {
+		case !recorded || !leaves || j.from < 0:
+		case op.Action == state.Terminate:
+			f.Terminate(j.from, j.occupant)
+		default:
 			f.Remove(j.from, j.occupant)
 		}
 		if op.Phase == state.Pending && j.to >= 0 && (op.Action == state.Migrate || op.Action == state.Create) {
@@ -185,7 +190,7 @@ func (c *computation) foresee(j *job, address spec.Address) {
 		}
 	case state.Terminate:
 		if j.from >= 0 && recorded {
-			c.fleet.Remove(j.from, j.occupant)
+			c.fleet.Terminate(j.from, j.occupant)
 			c.gone[address] = j
 		}
 	}

@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"path"
+	"sync"
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -24,6 +26,7 @@ func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.
 			}
 			return nil
 		},
+		Disks:    disksOf(st),
 		Parallel: c.opts.Observe, Connect: c.opts.Connect, Last: c.lastSeen(),
 	}
 	seen, err := look.At(ctx, time.Now().UTC())
@@ -39,6 +42,44 @@ func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.
 	c.seen = seen
 	c.mu.Unlock()
 	return seen, nil
+}
+
+// disksOf tells which files in a host's pool are the disks of instances on record, those that a migration brings
+// there included.
+func disksOf(st state.State) func(spec.Address, spec.Pool) map[string]bool {
+	add := func(names map[string]bool, in *state.Instance, pool spec.Pool) {
+		if in.Pool.Shared != pool.Shared || in.Pool.Dir() != (state.Pool{Path: pool.Path}).Dir() {
+			return
+		}
+		for _, d := range in.Disks {
+			names[path.Base(d.Path)] = true
+		}
+	}
+	shared := sync.OnceValue(func() map[string]map[string]bool {
+		byPath := map[string]map[string]bool{}
+		for _, in := range st.Instances.All() {
+			if in.Pool.Shared {
+				dir := in.Pool.Dir()
+				if byPath[dir] == nil {
+					byPath[dir] = map[string]bool{}
+				}
+				add(byPath[dir], in, spec.Pool{Path: in.Pool.Path, Shared: true})
+			}
+		}
+		return byPath
+	})
+	return func(host spec.Address, pool spec.Pool) map[string]bool {
+		if pool.Shared {
+			return shared()[(state.Pool{Path: pool.Path}).Dir()]
+		}
+		names := map[string]bool{}
+		for _, a := range st.Residents(host) {
+			if in, ok := st.Instances.Get(string(a)); ok {
+				add(names, in, pool)
+			}
+		}
+		return names
+	}
 }
 
 // lastSeen returns the last look, nil when there was none.

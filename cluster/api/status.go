@@ -68,6 +68,7 @@ type fleetView struct {
 	zones   map[spec.Address]string
 	domains map[string]placed          // by UUID
 	modes   map[spec.Address]spec.Mode // of the spec in force
+	shared  map[string]bool            // paths of pools that hosts share
 }
 
 type placed struct {
@@ -78,7 +79,10 @@ type placed struct {
 func newFleetView(st state.State, desired *spec.Spec, seen *planner.Observed) *fleetView {
 	v := &fleetView{
 		st: st, desired: state.NewDesired(desired), seen: seen,
-		zones: zoneNames(desired), domains: map[string]placed{}, modes: map[spec.Address]spec.Mode{},
+		zones: zoneNames(desired), domains: map[string]placed{}, modes: map[spec.Address]spec.Mode{}, shared: map[string]bool{},
+	}
+	for i := range desired.Pools {
+		v.shared[desired.Pools[i].Path] = desired.Pools[i].Shared
 	}
 	for _, h := range inForce(st).Hosts {
 		v.modes[h.Address] = h.Mode
@@ -123,11 +127,29 @@ func (v *fleetView) host(h *spec.Host) wire.Host {
 		Used: used.MemoryMiB, Foreign: inventory.Foreign.MemoryMiB,
 		Total: limits.MemoryMiB, Limit: limits.AllowedMemoryMiB(), Ratio: limits.Ratios.RAM,
 	}
-	out.Disk = wire.Use{
-		Used: used.DiskMiB, Foreign: inventory.Foreign.DiskMiB,
-		Total: limits.DiskMiB, Limit: limits.AllowedDiskMiB(), Ratio: limits.Ratios.Disk,
+	out.Pools = v.pools(h, &inventory, limits.Ratios.Disk)
+	out.Disk = wire.Use{Used: used.DiskMiB, Total: limits.DiskMiB, Ratio: limits.Ratios.Disk}
+	for _, p := range out.Pools {
+		out.Disk.Foreign += p.Other
+		out.Disk.Limit += p.Limit
 	}
+	out.Disk.Limit += out.Disk.Foreign
 	return out
+}
+
+// pools tells what the pools of a host have, and what is promised of them.
+func (v *fleetView) pools(h *spec.Host, inventory *state.Inventory, ratio float64) []wire.Pool {
+	var pools []wire.Pool
+	for i := range inventory.Pools {
+		seen := &inventory.Pools[i]
+		pool := state.Pool{Path: seen.Path, Shared: v.shared[seen.Path]}
+		room := state.RoomOf(v.desired, h.Address, inventory, pool)
+		pools = append(pools, wire.Pool{
+			Path: pool.Dir(), Shared: pool.Shared, Size: room.SizeMiB, Free: seen.AvailableMiB,
+			Promised: v.st.PoolUsed(h.Address, pool), Written: seen.WrittenMiB, Other: seen.OtherMiB, Limit: room.AllowedMiB(ratio),
+		})
+	}
+	return pools
 }
 
 func hostState(o *planner.HostObservation, cluster string) string {

@@ -24,7 +24,7 @@ const (
 type Effective struct {
 	VCPUs        int   // physical after reserved
 	MemoryMiB    int64 // physical after reserved
-	DiskMiB      int64 // sum of the pools, after reserved: for people; what fits is a matter of one pool, see PoolMiB
+	DiskMiB      int64 // sum of the pools, after reserved: for people; what fits is a matter of one pool, see Room
 	Ratios       spec.Ratios
 	MaxIOOps     int
 	MaxInstances int
@@ -53,28 +53,6 @@ func Limits(desired *Desired, host spec.Address, inv *Inventory) Effective {
 	e.MemoryMiB = max(0, e.MemoryMiB-int64(h.ReservedMemory))
 	e.DiskMiB = max(0, e.DiskMiB-int64(h.ReservedDisk))
 	return e
-}
-
-// PoolMiB returns how large a pool is for a host, ratio not applied: what the host reports of it, less
-// reserved_host_disk and overridden by the capacity block when it is the host's own. A shared pool is as
-// large as it is. A host that doesn't have the pool has 0 of it.
-func PoolMiB(desired *Desired, host spec.Address, inv *Inventory, pool Pool) int64 {
-	var total int64
-	if inv != nil {
-		for i := range inv.Pools {
-			if (Pool{Path: inv.Pools[i].Path}).Dir() == pool.Dir() {
-				total = inv.Pools[i].CapacityMiB
-			}
-		}
-	}
-	h := desired.host(host)
-	if pool.Shared || h == nil || total == 0 {
-		return total
-	}
-	if h.Capacity != nil {
-		override(&total, int64(h.Capacity.Disk))
-	}
-	return max(0, total-int64(h.ReservedDisk))
 }
 
 // AllowedVCPUs is total*ratio, rounded down: the sum of vCPUs that may be placed.

@@ -79,7 +79,7 @@ func TestSpaceIsThePools(t *testing.T) {
 		{h1, Pool{Path: "/a"}, 400}, {h1, Pool{Path: "/s", Shared: true}, 1000}, {h1, Pool{Path: "/missing"}, 0},
 		{h2, Pool{Path: "/a"}, 500}, {h2, Pool{Path: "/s", Shared: true}, 1000}, {h2, Pool{}, 0},
 	} {
-		if got := PoolMiB(d, tc.host, inv, tc.pool); got != tc.want {
+		if got := RoomOf(d, tc.host, inv, tc.pool).TotalMiB; got != tc.want {
 			t.Errorf("%s of %s: %d MiB, want %d", tc.pool.Path, tc.host, got, tc.want)
 		}
 	}
@@ -94,7 +94,7 @@ func TestSpaceIsThePools(t *testing.T) {
 		{Size{DiskMiB: 600}, 1000, 1000, "disk: wants 600 MiB, 500 of 1500 left at ratio 1.5 in pool /s"},
 	} {
 		got := ""
-		if s := e.FitsPool(tc.want, Pool{Path: "/s"}, tc.total, tc.used); s != nil {
+		if s := e.FitsPool(tc.want, Pool{Path: "/s"}, Room{TotalMiB: tc.total}, tc.used); s != nil {
 			got = s.Error()
 		}
 		if got != tc.says {
@@ -199,10 +199,10 @@ func TestHistoryIsBounded(t *testing.T) {
 	m := ready(t, fleet(1, 1))
 	m.approve(nil, creates("1", web0, h0))
 	m.run("1")
-	for i := range maxEvents {
+	for i := range maxEventsMain {
 		m.must(Command{Freeze: &Freeze{Instance: web0, Why: fmt.Sprint(i)}})
 	}
-	if m.st.History.Len() != maxEvents {
+	if m.st.History.Len() != maxEventsMain {
 		t.Errorf("%d events", m.st.History.Len())
 	}
 }

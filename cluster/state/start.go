@@ -168,7 +168,7 @@ func (t *transition) spaceFor(op *Operation, to spec.Address, limits Effective) 
 		return nil
 	}
 	h, _ := t.Hosts.Get(string(to))
-	if s := limits.FitsPool(op.Size, pool, PoolMiB(t.Desired, to, &h.Inventory, pool), t.PoolUsed(to, pool)); s != nil {
+	if s := limits.FitsPool(op.Size, pool, RoomOf(t.Desired, to, &h.Inventory, pool), t.PoolUsed(to, pool)); s != nil {
 		return refuse(NoCapacity, "%s: %s", to, s.Error())
 	}
 	return nil

@@ -6,10 +6,6 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-// Level is the highest behaviour of Apply that this binary knows. Every change of what Apply does is
-// gated by State.Level, which a command raises once all members support it.
-const Level uint32 = 1
-
 // Mode says whether the record is about real hosts. It is fixed at bootstrap.
 type Mode string
 
@@ -34,14 +30,20 @@ type State struct {
 
 	Revision   uint64 // the desired revision in force; 0: none yet
 	Revisions  Map[*Revision]
-	Chunks     Map[*Chunk]     // by digest
-	Hosts      Map[*Host]      // by host address: what is recorded of hosts, in the spec or not
-	Instances  Map[*Instance]  // by instance address
-	Operations Map[*Operation] // by id; finished ones are kept for a while
-	Trash      Map[*Trash]     // by id
-	Lives      Map[uint32]     // incarnations used so far, by instance address
-	History    Map[*Event]     // by sequence, bounded
-	Desired    *Desired        // the revision in force, decoded; never nil after the first
+	Chunks     Map[*Chunk]       // by digest
+	Hosts      Map[*Host]        // by host address: what is recorded of hosts, in the spec or not
+	Instances  Map[*Instance]    // by instance address
+	Operations Map[*Operation]   // by id; finished ones are kept for a while
+	Trash      Map[*Trash]       // by id
+	Lives      Map[uint32]       // incarnations used so far, by instance address
+	History    Map[*Event]       // by sequence, bounded
+	Tokens     Map[*Token]       // by id
+	Plans      Map[*PendingPlan] // by id: what waits for approval
+	Requests   Map[*Request]     // by index: what took effect lately, bounded
+	Settings   Settings
+	// TokensBegun says that the first token was made: nobody else makes it.
+	TokensBegun bool
+	Desired     *Desired // the revision in force, decoded; never nil after the first
 
 	index derived // kept up by Apply, rebuilt by Reindex, never stored
 }
@@ -96,11 +98,16 @@ type Inventory struct {
 	Verdict      string            `json:"verdict,omitempty"`  // why nothing can be placed there, "" if it can
 }
 
-// PoolInventory is the size of one pool on one host.
+// PoolInventory is the size of one pool on one host, and what takes its space; see Room.
 type PoolInventory struct {
 	Path         string `json:"path"`
 	CapacityMiB  int64  `json:"capacity_mib"`
 	AvailableMiB int64  `json:"available_mib"`
+	// WrittenMiB is what the disks of our instances take of it, as far as they are written.
+	WrittenMiB int64 `json:"written_mib,omitempty"`
+	// OtherMiB is what else takes it: trash, cached images, disks of foreign domains, and whatever there is on
+	// its file system.
+	OtherMiB int64 `json:"other_mib,omitempty"`
 }
 
 // Usage is what is taken of a host.
@@ -225,4 +232,5 @@ type Event struct {
 	Message string       `json:"message"`
 	By      string       `json:"by,omitempty"`
 	Request string       `json:"request,omitempty"`
+	From    string       `json:"from,omitempty"` // where By was: an address, a socket, a folder
 }

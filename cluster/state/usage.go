@@ -86,12 +86,14 @@ func inFlight(op *Operation) map[spec.Address]Usage {
 
 // Shortfall is the first resource that a host lacks for a size, in Nova's filter order.
 type Shortfall struct {
-	Filter string // ram, disk, core, num_instances
-	Pool   string // of disk: the directory
-	Wants  int64
-	Left   int64 // of Total*Ratio; may be negative
-	Total  int64 // physical, after reserved
-	Ratio  float64
+	Filter  string // ram, disk, core, num_instances
+	Pool    string // of disk: the directory
+	Wants   int64
+	Left    int64 // of Allowed; may be negative
+	Total   int64 // physical, after reserved, and of disk after what isn't an instance's
+	Allowed int64 // Total*Ratio, or less; see Room.AllowedMiB
+	Other   int64 // of disk: what isn't an instance's
+	Ratio   float64
 }
 
 // Error says it with figures: "ram: wants 4096 MiB, 2048 of 6144 left at ratio 1.5".
@@ -103,14 +105,22 @@ func (s *Shortfall) Error() string {
 	case "disk":
 		has, of = "pool "+s.Pool, " in pool "+s.Pool
 	}
+	other := OtherTakes(s.Other)
 	switch {
 	case s.Filter == "num_instances":
 		return fmt.Sprintf("num_instances: has %d instances, the most it may have", s.Total-s.Left)
 	case s.Wants > s.Total:
-		return fmt.Sprintf("%s: wants %d%s, %s has %d", s.Filter, s.Wants, unit, has, s.Total)
+		return fmt.Sprintf("%s: wants %d%s, %s has %d%s", s.Filter, s.Wants, unit, has, s.Total, other)
 	}
-	return fmt.Sprintf("%s: wants %d%s, %d of %d left at ratio %g%s", s.Filter, s.Wants, unit,
-		s.Left, allowed(s.Total, s.Ratio), s.Ratio, of)
+	return fmt.Sprintf("%s: wants %d%s, %d of %d left at ratio %g%s%s", s.Filter, s.Wants, unit, s.Left, s.Allowed, s.Ratio, of, other)
+}
+
+// OtherTakes says how much of a pool isn't for instances, in MiB; "" when that is nothing.
+func OtherTakes(mib int64) string {
+	if mib == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; trash, images and other files take %d MiB", mib)
 }
 
 // Fits checks Nova's ram and core filters and the number of instances: a size must not exceed the
@@ -132,14 +142,15 @@ func (e Effective) Fits(want Size, used Usage) *Shortfall {
 	return nil
 }
 
-// FitsPool checks Nova's disk filter against the pool that the disks are to be in: total as PoolMiB gives it,
-// used as State.PoolUsed does. It returns nil when the size fits.
-func (e Effective) FitsPool(want Size, pool Pool, total, used int64) *Shortfall {
-	s := lacks("disk", want.TotalDiskMiB(), total, used, e.Ratios.Disk)
-	if s != nil {
-		s.Pool = pool.Dir()
+// FitsPool checks Nova's disk filter against the pool that the disks are to be in; used is what is promised of it,
+// as State.PoolUsed gives it. It returns nil when the size fits.
+func (e Effective) FitsPool(want Size, pool Pool, room Room, used int64) *Shortfall {
+	wants, most := want.TotalDiskMiB(), room.AllowedMiB(e.Ratios.Disk)
+	if wants <= room.TotalMiB && most-used >= wants {
+		return nil
 	}
-	return s
+	return &Shortfall{Filter: "disk", Pool: pool.Dir(), Wants: wants, Left: most - used, Total: room.TotalMiB,
+		Allowed: most, Other: room.OtherMiB, Ratio: e.Ratios.Disk}
 }
 
 func lacks(filter string, wants, total, used int64, ratio float64) *Shortfall {
@@ -147,5 +158,5 @@ func lacks(filter string, wants, total, used int64, ratio float64) *Shortfall {
 	if wants <= total && left >= wants {
 		return nil
 	}
-	return &Shortfall{Filter: filter, Wants: wants, Left: left, Total: total, Ratio: ratio}
+	return &Shortfall{Filter: filter, Wants: wants, Left: left, Total: total, Allowed: allowed(total, ratio), Ratio: ratio}
 }

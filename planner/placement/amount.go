@@ -1,6 +1,10 @@
 package placement
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/novaplan/novaplan/cluster/state"
+)
 
 // amount is a wanted amount against what a host has of it.
 type amount struct {
@@ -25,18 +29,18 @@ func capacity(name, unit string, of func(f *Fleet, r *Request, i int) amount) Fi
 
 // why says what is missing: "wants 4096 MiB, 2048 of 6144 left at ratio 1.5".
 func (a amount) why(unit string) string {
-	has, of := "the host", ""
+	has, of, other := "the host", "", ""
 	if a.pool != nil {
 		has = "pool " + a.pool.Path
 		if a.pool.Shared {
 			has = "shared " + has
 		}
-		of = " in " + has
+		of, other = " in "+has, state.OtherTakes(a.pool.Room.OtherMiB)
 	}
 	if a.wanted > a.total {
-		return fmt.Sprintf("wants %d %s, %s has %d in all", a.wanted, unit, has, a.total)
+		return fmt.Sprintf("wants %d %s, %s has %d in all%s", a.wanted, unit, has, a.total, other)
 	}
-	return fmt.Sprintf("wants %d %s, %d of %d left at ratio %g%s", a.wanted, unit, max(0, a.allowed-a.used), a.allowed, a.ratio, of)
+	return fmt.Sprintf("wants %d %s, %d of %d left at ratio %g%s%s", a.wanted, unit, max(0, a.allowed-a.used), a.allowed, a.ratio, of, other)
 }
 
 // lack is the missing amount as a share of the wanted one.

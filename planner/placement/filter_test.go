@@ -14,8 +14,8 @@ func able() *Host {
 		Address: "host.h", Name: "h", Zone: DefaultZone, Arch: "x86_64", VirtTypes: []string{"kvm", "qemu"},
 		Capabilities: map[string]string{"hypervisor_type": "QEMU", "hypervisor_version": "7002000", "cpu:features": "sse avx aes", "cores": "8"},
 		Pools: []Pool{
-			{Path: state.DefaultPool, TotalMiB: 10240, AllowedMiB: 10240}, {Path: "/p", TotalMiB: 500, AllowedMiB: 500},
-			{Path: "/s", Shared: true, TotalMiB: 1000, AllowedMiB: 1500, UsedMiB: 600},
+			{Path: state.DefaultPool, Room: state.Room{SizeMiB: 10240, TotalMiB: 10240}, AllowedMiB: 10240}, {Path: "/p", Room: state.Room{SizeMiB: 500, TotalMiB: 500}, AllowedMiB: 500},
+			{Path: "/s", Shared: true, Room: state.Room{SizeMiB: 1000, TotalMiB: 1000}, AllowedMiB: 1500, UsedMiB: 600},
 		},
 		Bridges: []string{"br0"}, Networks: []string{"default"}, Mappings: map[string]string{"lan": "br0", "dmz": "br9"},
 		Limits: state.Effective{VCPUs: 4, MemoryMiB: 4096, DiskMiB: 10240, Ratios: spec.Ratios{CPU: 2, RAM: 1.5, Disk: 1}, MaxIOOps: 8, MaxInstances: 50},

@@ -49,6 +49,7 @@ type Occupant struct {
 	Group    spec.Address // "" for none
 	Size     state.Size
 	Pool     state.Pool
+	TrashMiB int64 // of its pool, what its disks still take after it was terminated
 }
 
 // Put takes room for o on host i.
@@ -67,6 +68,12 @@ func (f *Fleet) Remove(i int, o Occupant) {
 			delete(f.members[o.Group], i)
 		}
 	}
+}
+
+// Terminate gives back what o took of host i, but for what its disks take of the pool: they go to the trash.
+func (f *Fleet) Terminate(i int, o Occupant) {
+	f.Remove(i, o)
+	*f.Hosts[i].Pool(o.Pool).used += o.TrashMiB
 }
 
 // Join records that o is on host i without taking room: its use is in the host's numbers already.

@@ -40,7 +40,7 @@ func fleetOf(t *rapid.T) *Fleet {
 // poolOf draws what a host may use of a pool; hosts differ in it for a shared one, /s, too.
 func poolOf(t *rapid.T, path string, total int64) Pool {
 	ratio := rapid.SampledFrom([]int64{1, 1, 2}).Draw(t, "disk ratio")
-	return Pool{Path: path, Shared: path == "/s", TotalMiB: total, AllowedMiB: total * ratio}
+	return Pool{Path: path, Shared: path == "/s", Room: state.Room{SizeMiB: total, TotalMiB: total}, AllowedMiB: total * ratio}
 }
 
 func requestOf(t *rapid.T, n int, flavors []*spec.Flavor, groups []*spec.ServerGroup) *Request {
@@ -117,8 +117,8 @@ func fleetLike(n int, alike bool) *Fleet {
 				MaxIOOps: 8, MaxInstances: 50,
 			},
 			Pools: []Pool{
-				{Path: state.DefaultPool, TotalMiB: 4<<20 + extra*3, AllowedMiB: 4<<20 + extra*3},
-				{Path: "/s", Shared: true, TotalMiB: 1 << 40, AllowedMiB: 1 << 40},
+				{Path: state.DefaultPool, Room: state.Room{SizeMiB: 4<<20 + extra*3, TotalMiB: 4<<20 + extra*3}, AllowedMiB: 4<<20 + extra*3},
+				{Path: "/s", Shared: true, Room: state.Room{SizeMiB: 1 << 40, TotalMiB: 1 << 40}, AllowedMiB: 1 << 40},
 			},
 		}
 	}

@@ -8,9 +8,9 @@ import (
 type Pool struct {
 	Path       string // see state.Pool.Dir
 	Shared     bool   // its space is the same on every host
-	TotalMiB   int64
-	AllowedMiB int64 // total*ratio, rounded down
-	UsedMiB    int64 // to begin with; of a shared pool by all hosts together
+	Room       state.Room
+	AllowedMiB int64 // see state.Room.AllowedMiB
+	UsedMiB    int64 // promised to begin with; of a shared pool by all hosts together
 
 	used *int64
 }
@@ -26,11 +26,12 @@ func (h *Host) Pool(p state.Pool) *Pool {
 	return &Pool{Path: dir, used: new(int64)}
 }
 
-// Used returns how many MiB are taken of the pool now.
+// Used returns how many MiB of the pool are promised now.
 func (p *Pool) Used() int64 { return *p.used }
 
-// free is what is left of the pool, the ratio not applied.
-func (p *Pool) free() int64 { return p.TotalMiB - *p.used }
+// free is what isn't promised of the pool, the ratio not applied. What others write there is left out: it changes
+// from one look to the next, and would send instances elsewhere between a plan and its approval.
+func (p *Pool) free() int64 { return p.Room.SizeMiB - *p.used }
 
 // countPools gives each pool of the hosts a counter, a shared one the same on every host.
 func countPools(hosts []*Host) {

@@ -117,7 +117,7 @@ func TestNovaPreset(t *testing.T) {
 				}
 				if h.Refusal != "" || r.Zone != "" && r.Zone != h.Zone ||
 					!fits(float64(r.Size.MemoryMiB), float64(l.MemoryMiB), float64(u.MemoryMiB), l.Ratios.RAM) ||
-					r.Size.DiskMiB > p.TotalMiB || p.AllowedMiB-p.Used() < r.Size.DiskMiB ||
+					r.Size.DiskMiB > p.Room.TotalMiB || p.AllowedMiB-p.Used() < r.Size.DiskMiB ||
 					l.VCPUs > 0 && !fits(float64(r.Size.VCPUs), float64(l.VCPUs), float64(u.VCPUs), l.Ratios.CPU) {
 					continue
 				}

@@ -2,7 +2,6 @@ package observe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,9 +13,6 @@ import (
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
 )
-
-// jitterMiB is how much free space of a pool may change before that is worth recording.
-const jitterMiB = 1024
 
 // inventory fills in what the host is. Overrides of the spec are not applied here: state.Limits and
 // the planner do that, once.
@@ -41,33 +37,10 @@ func (l Look) inventory(ctx context.Context, h *spec.Host, open hypervisor.Host,
 	}
 	slices.Sort(inv.Bridges)
 	slices.Sort(inv.Networks)
-	recorded := l.Recorded(h.Address)
-	if recorded != nil {
+	if recorded := l.Recorded(h.Address); recorded != nil {
 		inv.Version = recorded.Version
 	}
-	inv.Pools, err = l.pools(ctx, open, recorded)
-	return err
-}
-
-// pools returns the pools of the spec that the host has or can have, in order of path.
-func (l Look) pools(ctx context.Context, open hypervisor.Host, recorded *state.Inventory) ([]state.PoolInventory, error) {
-	var pools []state.PoolInventory
-	for i := range l.Pools {
-		p := &l.Pools[i]
-		info, err := Peek(ctx, open, hypervisor.Pool{Path: p.Path, Shared: p.Shared})
-		switch {
-		case errors.Is(err, hypervisor.ErrUnreachable), errors.Is(err, hypervisor.ErrUnknown):
-			return nil, err
-		case err != nil:
-			continue // not here: placement says so of each instance that wants it
-		}
-		pools = append(pools, state.PoolInventory{
-			Path: p.Path, CapacityMiB: info.Capacity >> 20,
-			AvailableMiB: steady(recorded, p.Path, info.Available>>20),
-		})
-	}
-	slices.SortFunc(pools, func(a, b state.PoolInventory) int { return strings.Compare(a.Path, b.Path) })
-	return slices.CompactFunc(pools, func(a, b state.PoolInventory) bool { return a.Path == b.Path }), nil
+	return nil
 }
 
 // Peek returns the size of a pool, without making it where the driver can do that.
@@ -76,19 +49,6 @@ func Peek(ctx context.Context, h hypervisor.Host, pool hypervisor.Pool) (hypervi
 		return p.PeekPool(ctx, pool)
 	}
 	return h.EnsurePool(ctx, pool)
-}
-
-// steady returns the recorded free space when the seen one differs too little to matter.
-func steady(recorded *state.Inventory, path string, available int64) int64 {
-	if recorded == nil {
-		return available
-	}
-	for _, p := range recorded.Pools {
-		if p.Path == path && max(p.AvailableMiB-available, available-p.AvailableMiB) < jitterMiB {
-			return p.AvailableMiB
-		}
-	}
-	return available
 }
 
 // capabilities are what compute_capabilities and image_properties look at: Nova's names.

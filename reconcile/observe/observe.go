@@ -31,6 +31,9 @@ type Look struct {
 	Open func(context.Context, *spec.Host) (hypervisor.Host, error)
 	// Recorded returns the inventory on record, to keep figures that only jitter. It may be nil.
 	Recorded func(spec.Address) *state.Inventory
+	// Disks returns the names of the files in a host's pool that are disks of recorded instances; those in a shared
+	// pool are the same whatever the host. It may be nil.
+	Disks func(spec.Address, spec.Pool) map[string]bool
 	// LastSeen returns when the host last answered; zero is never. It may be nil.
 	LastSeen func(spec.Address) time.Time
 	// Last is the look before this one, made with the same open hosts; nil when there was none. A host that did not
@@ -40,6 +43,8 @@ type Look struct {
 	Parallel int           // 0: DefaultParallel
 	Connect  time.Duration // 0: DefaultConnect
 	Deadline time.Duration // 0: DefaultDeadline
+
+	shares *shares
 }
 
 // PoolPeeker is implemented by hosts that can tell the size of a pool without making it usable. A pool
@@ -53,12 +58,13 @@ type PoolPeeker interface {
 func (l Look) At(ctx context.Context, now time.Time) (*planner.Observed, error) {
 	l = l.withDefaults()
 	seen := make([]*planner.HostObservation, len(l.Hosts))
+	pools := make([][]seenPool, len(l.Hosts))
 	next := make(chan int)
 	var wait sync.WaitGroup
 	for range min(l.Parallel, len(l.Hosts)) {
 		wait.Go(func() {
 			for i := range next {
-				seen[i] = l.host(ctx, l.Hosts[i], now)
+				seen[i], pools[i] = l.host(ctx, l.Hosts[i], now)
 			}
 		})
 	}
@@ -72,8 +78,10 @@ func (l Look) At(ctx context.Context, now time.Time) (*planner.Observed, error) 
 	}
 	o := &planner.Observed{At: now, Hosts: make(map[spec.Address]*planner.HostObservation, len(l.Hosts))}
 	for i, h := range l.Hosts {
+		l.account(h.Address, pools[i], seen[i])
 		o.Hosts[h.Address] = seen[i]
 	}
+	o.Written = l.writtenShared()
 	return o, nil
 }
 
@@ -90,6 +98,10 @@ func (l Look) withDefaults() Look {
 	if l.Recorded == nil {
 		l.Recorded = func(spec.Address) *state.Inventory { return nil }
 	}
+	if l.Disks == nil {
+		l.Disks = func(spec.Address, spec.Pool) map[string]bool { return nil }
+	}
+	l.shares = &shares{taken: map[string]bool{}, files: map[string][]hypervisor.Volume{}}
 	if l.LastSeen == nil {
 		l.LastSeen = func(spec.Address) time.Time { return time.Time{} }
 	}
@@ -97,9 +109,9 @@ func (l Look) withDefaults() Look {
 }
 
 // host looks at one host.
-func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) *planner.HostObservation {
-	unreachable := func(err error) *planner.HostObservation {
-		return &planner.HostObservation{Error: hypervisor.Why(err), LastSeen: l.LastSeen(h.Address)}
+func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) (*planner.HostObservation, []seenPool) {
+	unreachable := func(err error) (*planner.HostObservation, []seenPool) {
+		return &planner.HostObservation{Error: hypervisor.Why(err), LastSeen: l.LastSeen(h.Address)}, nil
 	}
 	open, err := l.Open(ctx, h)
 	if err != nil {
@@ -112,16 +124,18 @@ func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) *planner.Ho
 		return unreachable(err)
 	}
 	o := &planner.HostObservation{Reachable: true, LastSeen: now}
+	var pools []seenPool
 	for _, part := range []func() error{
 		func() error { return l.claim(ctx, open, o) },
 		func() error { return l.domains(ctx, open, o) },
 		func() error { return l.inventory(ctx, h, open, info, o) },
+		func() (err error) { pools, err = l.pools(ctx, h, open, o.Claimed); return err },
 	} {
 		if err := part(); err != nil {
 			return unreachable(err)
 		}
 	}
-	return o
+	return o, pools
 }
 
 // knock waits a short while for the first answer.

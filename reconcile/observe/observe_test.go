@@ -1,8 +1,10 @@
 package observe_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
 	"github.com/novaplan/novaplan/reconcile/observe"
@@ -122,6 +125,68 @@ func TestInventory(t *testing.T) {
 			t.Errorf("observed %+v", h)
 		}
 	})
+}
+
+// TestWhatTakesThePool: the disks of recorded instances count as ours, all else as other: trash, images, foreign
+// files, and what isn't in the pool at all.
+func TestWhatTakesThePool(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := sim.New(sim.Options{})
+		l := look(w, 3)
+		l.Pools = []spec.Pool{{Path: "/srv/a", Shared: true}, {Path: "/srv/b"}}
+		l.Disks = func(host spec.Address, p spec.Pool) map[string]bool {
+			if p.Shared || host == "host.h0" {
+				return map[string]bool{"ours": true}
+			}
+			return nil
+		}
+		h0 := w.Behind("h0")
+		for _, p := range []hypervisor.Pool{{Path: "/srv/a", Shared: true}, {Path: "/srv/b"}} {
+			for name, mib := range map[string]int64{"ours": 3, "foreign": 5, "np-image-0123456789ab.ok": 0, "np-image-ba9876543210.qcow2": 2} {
+				put(t, h0, p, name, mib)
+			}
+		}
+		if err := h0.SetClaim(t.Context(), hypervisor.Claim{Cluster: ours}); err != nil {
+			t.Fatal(err)
+		}
+		seen, err := l.At(t.Context(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for host, want := range map[spec.Address][2]state.PoolInventory{
+			"host.h0": {{WrittenMiB: 3, OtherMiB: 7}, {WrittenMiB: 3, OtherMiB: 7}},
+			"host.h2": {{WrittenMiB: 3, OtherMiB: 7}, {}},
+		} {
+			for i, got := range seen.Hosts[host].Inventory.Pools {
+				if got.WrittenMiB != want[i].WrittenMiB || got.OtherMiB != want[i].OtherMiB {
+					t.Errorf("%s: %+v, want %+v", host, got, want[i])
+				}
+			}
+		}
+		if got := seen.Hosts["host.h0"].Written; !maps.Equal(got, map[string]int64{"/srv/b/ours": 3}) {
+			t.Errorf("written on h0: %v", got)
+		}
+		if !maps.Equal(seen.Written, map[string]int64{"/srv/a/ours": 3}) {
+			t.Errorf("written on shared pools: %v", seen.Written)
+		}
+		if diff := cmp.Diff([]planner.CachedImage{{Pool: "/srv/a", Digest: "0123456789ab"}, {Pool: "/srv/b", Digest: "0123456789ab"}}, seen.Hosts["host.h0"].Images); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// put makes a raw file of so many MiB.
+func put(t *testing.T, h hypervisor.Host, p hypervisor.Pool, name string, mib int64) {
+	t.Helper()
+	if _, err := h.EnsurePool(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.CreateVolume(t.Context(), p, hypervisor.VolumeSpec{Name: name, Format: "raw", Bytes: mib << 20}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.UploadVolume(t.Context(), p, name, bytes.NewReader(make([]byte, mib<<20)), mib<<20, nil); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestChanged: figures that only jitter are no news.

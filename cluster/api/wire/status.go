@@ -34,13 +34,26 @@ type Host struct {
 	VCPUs     Use       `json:"vcpus"`
 	Memory    Use       `json:"memory_mib"`
 	Disk      Use       `json:"disk_mib"`
+	Pools     []Pool    `json:"pools,omitempty"`
 	URI       string    `json:"uri"`
+}
+
+// Pool is a pool of a host, in MiB. Of a shared one every host tells the same, as it was last seen from there.
+type Pool struct {
+	Path     string `json:"path"`
+	Shared   bool   `json:"shared,omitempty"`
+	Size     int64  `json:"size_mib"`     // without what is reserved for the host itself
+	Free     int64  `json:"free_mib"`     // nothing is written there
+	Promised int64  `json:"promised_mib"` // to instances of this fleet: the virtual size of their disks
+	Written  int64  `json:"written_mib"`  // what these disks really take
+	Other    int64  `json:"other_mib"`    // what else takes space: trash, cached images, foreign domains, other files
+	Limit    int64  `json:"limit_mib"`    // what may be promised in all
 }
 
 // Use is how much of something is taken. More than there is may be promised: Limit is Total times Ratio.
 type Use struct {
 	Used    int64   `json:"used"`    // by instances of this fleet
-	Foreign int64   `json:"foreign"` // by domains that are not novaplan's
+	Foreign int64   `json:"foreign"` // by domains that are not novaplan's; of disk, by all that isn't a disk of an instance
 	Total   int64   `json:"total"`   // without what is reserved for the host itself
 	Limit   int64   `json:"limit"`
 	Ratio   float64 `json:"ratio"`
