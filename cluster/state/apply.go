@@ -12,7 +12,8 @@ import (
 // What the record keeps of the past.
 const (
 	MaxRevisions  = 100
-	maxEvents     = 1000
+	maxEventsMain = 1000           // at LevelMain
+	maxEvents     = 10_000         // from LevelServed on: followers resume from it
 	keepFinished  = 24 * time.Hour // finished operations, looked at by the next Approve
 	jumpHoldsBack = 24 * time.Hour // purges, after a clock jump
 )
@@ -28,7 +29,7 @@ func Apply(st State, e Entry) (State, Result) {
 	if refused != nil {
 		return before, Result{Index: e.Index, Refused: refused}
 	}
-	return t.State, Result{Index: e.Index}
+	return t.State, Result{Index: e.Index, First: t.first}
 }
 
 // advance moves the replicated clock and notes jumps of the proposers' clocks.
@@ -51,7 +52,8 @@ func (st *State) advance(e Entry) {
 type transition struct {
 	State
 	entry Entry
-	bulk  *bulk // while everything is indexed afresh
+	bulk  *bulk    // while everything is indexed afresh
+	first *Request // the command took effect before
 }
 
 func (t *transition) run(c Command) *Refusal {
@@ -87,6 +89,18 @@ func (t *transition) run(c Command) *Refusal {
 		return t.restore(c.Restore)
 	case c.RaiseLevel != nil:
 		return t.raiseLevel(c.RaiseLevel)
+	case c.CreateToken != nil:
+		return t.createToken(c.CreateToken)
+	case c.RevokeToken != nil:
+		return t.revokeToken(c.RevokeToken)
+	case c.SubmitPlan != nil:
+		return t.submitPlan(c.SubmitPlan)
+	case c.DropPlan != nil:
+		return t.dropPlan(c.DropPlan)
+	case c.SetSettings != nil:
+		return t.setSettings(c.SetSettings)
+	case c.Note != nil:
+		return t.note(c.Note)
 	}
 	return refuse(Invalid, "an empty command")
 }
@@ -120,8 +134,12 @@ func (t *transition) event(e Event) {
 	t.LastEvent++
 	e.Seq, e.At, e.Index = t.LastEvent, t.Time, t.Index
 	t.History = t.History.With(eventKey(e.Seq), &e)
-	if e.Seq > maxEvents {
-		t.History = t.History.Without(eventKey(e.Seq - maxEvents))
+	most := uint64(maxEvents)
+	if t.Level < LevelServed {
+		most = maxEventsMain
+	}
+	if e.Seq > most {
+		t.History = t.History.Without(eventKey(e.Seq - most))
 	}
 }
 

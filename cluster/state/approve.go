@@ -25,7 +25,10 @@ func (t *transition) putChunk(c *PutChunk) *Refusal {
 }
 
 // approve is the one command that changes what is wanted.
-func (t *transition) approve(c *Approve) *Refusal {
+func (t *transition) approve(c *Approve) (refused *Refusal) {
+	if t.first, refused = t.again(c); refused != nil || t.first != nil {
+		return refused
+	}
 	if c.Base != t.Revision {
 		return refuse(Stale, "the plan was made for revision %d, revision %d is in force", c.Base, t.Revision)
 	}
@@ -41,13 +44,20 @@ func (t *transition) approve(c *Approve) *Refusal {
 			return refused
 		}
 	}
+	if refused := t.fulfil(c); refused != nil {
+		return refused
+	}
+	if c.Manifest != nil && t.Level >= LevelServed {
+		t.supersede(c.Stack, fmt.Sprintf("revision %d", t.Revision))
+	}
 	t.Approvals++
 	t.forgetFinished()
 	if refused := t.addPending(c, ops); refused != nil {
 		return refused
 	}
 	t.collectChunks(c)
-	t.event(Event{Kind: "revision", By: c.By, Request: c.Request,
+	t.remember(c)
+	t.event(Event{Kind: "revision", By: c.By, Request: c.Request, From: c.From,
 		Message: fmt.Sprintf("revision %d, %d operations approved, %d withdrawn", t.Revision, len(ops), len(c.Cancel))})
 	return nil
 }
@@ -275,6 +285,11 @@ func (t *transition) collectChunks(c *Approve) {
 	used := map[string]bool{}
 	for _, rev := range t.Revisions.All() {
 		for _, d := range rev.Chunks {
+			used[d] = true
+		}
+	}
+	for _, p := range t.Plans.All() {
+		for _, d := range p.Manifest.Chunks {
 			used[d] = true
 		}
 	}

@@ -36,6 +36,13 @@ type Command struct {
 	Purge        *Purge        `json:"purge,omitempty"`
 	Restore      *Restore      `json:"restore,omitempty"`
 	RaiseLevel   *RaiseLevel   `json:"raise_level,omitempty"`
+	// Of LevelServed:
+	CreateToken *CreateToken `json:"create_token,omitempty"`
+	RevokeToken *RevokeToken `json:"revoke_token,omitempty"`
+	SubmitPlan  *SubmitPlan  `json:"submit_plan,omitempty"`
+	DropPlan    *DropPlan    `json:"drop_plan,omitempty"`
+	SetSettings *SetSettings `json:"set_settings,omitempty"`
+	Note        *Note        `json:"note,omitempty"`
 }
 
 // Bootstrap begins a record. It is the first command and refused afterwards.
@@ -67,6 +74,9 @@ type Approve struct {
 	Cancel  []string `json:"cancel,omitempty"`
 	By      string   `json:"by,omitempty"`
 	Request string   `json:"request"`
+	// Of LevelServed: where By was, and the pending plan that this approves.
+	From string `json:"from,omitempty"`
+	Plan string `json:"plan,omitempty"`
 }
 
 // SetInventory records what a host has, because it changed.
@@ -115,6 +125,9 @@ type Cancel struct {
 	Operations []string `json:"operations,omitempty"`
 	Reason     string   `json:"reason"`
 	By         string   `json:"by,omitempty"`
+	// Of LevelServed:
+	Request string `json:"request,omitempty"`
+	From    string `json:"from,omitempty"`
 }
 
 // Revoke moves a running operation to revoking, or, when Done, a revoking one to revoked: it was
@@ -142,6 +155,9 @@ type Purge struct {
 type Restore struct {
 	Instances []Instance `json:"instances"`
 	By        string     `json:"by,omitempty"`
+	// Of LevelServed:
+	Request string `json:"request,omitempty"`
+	From    string `json:"from,omitempty"`
 }
 
 // RaiseLevel lets Apply use newer behaviour.
@@ -153,6 +169,7 @@ type RaiseLevel struct {
 type Result struct {
 	Index   uint64   // of the entry
 	Refused *Refusal // nil: it took effect
+	First   *Request // it took effect before, as this request, and changed nothing now
 }
 
 // Refusal is why a command changed nothing. Codes are decisions, messages are for people.

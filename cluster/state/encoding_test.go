@@ -13,7 +13,7 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-var rewrite = flag.Bool("rewrite-golden", false, "write the golden log of this level anew; only before it is released")
+var rewrite = flag.String("rewrite-golden", "", "write this golden log anew, such as level2.log; only before its level is released")
 
 func TestCommandsSurviveEncoding(t *testing.T) {
 	want := Entry{At: time.Date(2026, 11, 23, 9, 0, 0, 5, time.UTC), ClockStepped: true, Command: Command{Restore: &Restore{
@@ -111,10 +111,18 @@ func TestSnapshotsNoticeDamage(t *testing.T) {
 // TestGoldenLog replays a log that a released binary wrote: I4. Its digest must never change; new
 // behaviour is gated by a level and gets a log of its own.
 func TestGoldenLog(t *testing.T) {
-	path := filepath.Join("testdata", "level1.log")
-	if *rewrite {
-		writeGolden(t, path)
+	for name, live := range map[string]func(*testing.T) *machine{"level1.log": liveMain, "level2.log": liveServed} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join("testdata", name)
+			if *rewrite == name {
+				writeGolden(t, path, live(t))
+			}
+			replayGolden(t, path)
+		})
 	}
+}
+
+func replayGolden(t *testing.T, path string) {
 	want, err := os.ReadFile(path + ".digest")
 	if err != nil {
 		t.Fatal(err)
@@ -150,8 +158,8 @@ type goldenEntry struct {
 	Data []byte `json:"data"`
 }
 
-// writeGolden lives through every command, refusals included.
-func writeGolden(t *testing.T, path string) {
+// liveMain lives through every command of LevelMain, refusals included.
+func liveMain(t *testing.T) *machine {
 	s := grouped(3, 3, spec.AntiAffinity)
 	s.Instances[0].UserData = spec.Secret{HMAC: []byte("mac"), Sealed: []byte("sealed")}
 	m := ready(t, s)
@@ -185,6 +193,40 @@ func writeGolden(t *testing.T, path string) {
 	moved := fleet(3, 1)
 	moved.Moved = []spec.Moved{{From: web0, To: "instance.db"}}
 	m.approve(moved)
+	return m
+}
+
+// liveServed begins at LevelMain, as a record from before does, and lives through what LevelServed adds.
+func liveServed(t *testing.T) *machine {
+	m := served(t, 2, 1)
+	first := creating("aa", Admin)
+	first.Bootstrap, first.From = true, "/run/novaplan.sock"
+	m.must(Command{CreateToken: first})
+	m.refused(WrongPhase, Command{CreateToken: first})
+	short := creating("bb", Viewer)
+	short.Expires = m.now.Add(time.Hour)
+	m.must(Command{CreateToken: short})
+	m.must(Command{RevokeToken: &RevokeToken{ID: "bb", By: "token aa", Request: "q0", From: "192.0.2.7"}})
+	m.must(Command{SetSettings: &SetSettings{Settings: Settings{AutoApply: ApplyNone, CapCount: 2, Drift: map[string]DriftPolicy{"power": DriftReport}}}})
+	m.submit("p1", 2)
+	rev := m.submit("p2", 1)
+	approve := Command{Approve: &Approve{
+		Stack: "default", Base: m.st.Revision, Manifest: rev, Plan: "p2", PlanDigest: "d", Request: "q1", By: "token aa", From: "192.0.2.7",
+		Operations: []Operation{creates("9-1", web0, h0)},
+	}}
+	m.must(approve)
+	m.must(approve)
+	m.run("9-1")
+	m.submit("p3", 2)
+	m.must(Command{DropPlan: &DropPlan{ID: "p3", Reason: "not now", By: "token aa"}})
+	m.submit("p4", 2)
+	m.approve(fleet(2, 3))
+	m.must(Command{Note: &Note{Kind: "login", Message: "refused", From: "192.0.2.9"}})
+	m.must(Command{Cancel: &Cancel{Reason: "stop", By: "token aa", Request: "q2", From: "192.0.2.7"}})
+	return m
+}
+
+func writeGolden(t *testing.T, path string, m *machine) {
 	entries := make([]goldenEntry, len(m.log))
 	for i := range m.log {
 		entries[i] = goldenEntry{m.terms[i], m.log[i]}

@@ -12,6 +12,7 @@ type derived struct {
 	waiting   Map[struct{}] // what it comes after, pending operation
 	addresses Map[int]      // network, ip, instance: held so many times (record, pending create)
 	space     Map[int64]    // pool: MiB taken, see PoolKey
+	requests  Map[string]   // id of a request: its key in Requests
 }
 
 const keySep = "\x00"
@@ -26,6 +27,9 @@ func (st State) Reindex() State {
 	}
 	for _, op := range st.Operations.All() {
 		t.indexOperation(op, 1)
+	}
+	for key, r := range st.Requests.All() {
+		t.index.requests = t.index.requests.With(r.ID, key)
 	}
 	t.bulk.settle(&t)
 	return t.State

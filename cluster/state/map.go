@@ -52,6 +52,12 @@ func (m Map[V]) put(key string, v V, present bool) Map[V] {
 	return m.Without(key)
 }
 
+// first returns the smallest key and its value; the map must not be empty.
+func (m Map[V]) first() (string, V) {
+	key, v, _ := m.tree.Root().Minimum()
+	return string(key), v
+}
+
 // All yields keys and values in key order.
 func (m Map[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {

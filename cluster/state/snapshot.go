@@ -44,6 +44,9 @@ type head struct {
 	Approvals uint64    `json:"approvals"`
 	LastEvent uint64    `json:"last_event"`
 	Revision  uint64    `json:"revision"`
+	// Of LevelServed:
+	TokensBegun bool     `json:"tokens_begun,omitempty"`
+	Settings    Settings `json:"settings,omitzero"`
 }
 
 const (
@@ -88,6 +91,7 @@ func writeRows(st State, w io.Writer) error {
 	h := head{
 		Level: st.Level, Mode: st.Mode, ClusterID: st.ClusterID, Fleet: st.Fleet, Index: st.Index, Term: st.Term,
 		Time: st.Time, ClockJump: st.ClockJump, Approvals: st.Approvals, LastEvent: st.LastEvent, Revision: st.Revision,
+		TokensBegun: st.TokensBegun, Settings: st.Settings,
 	}
 	if err := writeRow(w, tableHead, "", h); err != nil {
 		return err
@@ -137,6 +141,9 @@ func tables() []table {
 		tableOf("trash", func(st *State) *Map[*Trash] { return &st.Trash }),
 		tableOf("life", func(st *State) *Map[uint32] { return &st.Lives }),
 		tableOf("event", func(st *State) *Map[*Event] { return &st.History }),
+		tableOf("token", func(st *State) *Map[*Token] { return &st.Tokens }),
+		tableOf("plan", func(st *State) *Map[*PendingPlan] { return &st.Plans }),
+		tableOf("request", func(st *State) *Map[*Request] { return &st.Requests }),
 	}
 }
 
@@ -266,6 +273,7 @@ func readHead(st *State, data []byte) error {
 	st.Level, st.Mode, st.ClusterID, st.Fleet, st.Index, st.Term = h.Level, h.Mode, h.ClusterID, h.Fleet, h.Index, h.Term
 	st.Time, st.ClockJump = h.Time, h.ClockJump
 	st.Approvals, st.LastEvent, st.Revision = h.Approvals, h.LastEvent, h.Revision
+	st.TokensBegun, st.Settings = h.TokensBegun, h.Settings
 	return nil
 }
 

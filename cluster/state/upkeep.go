@@ -129,6 +129,6 @@ func (t *transition) restore(c *Restore) *Refusal {
 			t.Lives = t.Lives.With(string(in.Address), in.Incarnation)
 		}
 	}
-	t.event(Event{Kind: "takeover", By: c.By, Message: fmt.Sprintf("%d instances taken from what is on the hosts", len(c.Instances))})
+	t.event(Event{Kind: "takeover", By: c.By, Request: c.Request, From: c.From, Message: fmt.Sprintf("%d instances taken from what is on the hosts", len(c.Instances))})
 	return nil
 }

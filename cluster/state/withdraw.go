@@ -27,7 +27,7 @@ func (t *transition) cancel(c *Cancel) *Refusal {
 		n += t.withdraw(id, c.Reason)
 	}
 	if n > 0 {
-		t.event(Event{Kind: "cancel", By: c.By, Message: fmt.Sprintf("%d pending operations withdrawn: %s", n, c.Reason)})
+		t.event(Event{Kind: "cancel", By: c.By, Request: c.Request, From: c.From, Message: fmt.Sprintf("%d pending operations withdrawn: %s", n, c.Reason)})
 	}
 	return nil
 }
