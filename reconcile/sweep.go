@@ -9,6 +9,7 @@ import (
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
+	"github.com/novaplan/novaplan/reconcile/operation"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -97,11 +98,28 @@ func sees(seen *planner.Observed, host spec.Address, uuid string) bool {
 	return h != nil && slices.ContainsFunc(h.Domains, func(d planner.Domain) bool { return d.UUID == uuid })
 }
 
-// adopt records an instance on the host to which a migration moved it late.
+// adopt records an instance on the host to which a migration moved it late, with the disks that it has there: its
+// stamp names them.
 func (c *Controller) adopt(ctx context.Context, st state.State, address spec.Address, d *planner.Domain) error {
+	h, err := c.ours(ctx, st, address)
+	if err != nil {
+		return err
+	}
+	there, err := h.GetDomain(ctx, d.UUID)
+	if err != nil {
+		return err
+	}
+	if there.Stamp == nil || there.Stamp.Generation != d.Generation || there.Stamp.Cluster != st.ClusterID {
+		return nil // it changed since it was seen
+	}
+	stamped, err := operation.Unstamp(*there.Stamp)
+	if err != nil {
+		return err
+	}
 	inst, _ := st.Instances.Get(string(d.Address))
 	moved := *inst
 	moved.Host, moved.Generation, moved.Phase, moved.Why = address, d.Generation, state.Active, ""
+	moved.Disks = stamped.Disks
 	c.log.Warn("a migration that was given up has moved the guest", "instance", string(d.Address), "host", string(address))
 	return c.commit(ctx, state.Command{Restore: &state.Restore{Instances: []state.Instance{moved}, By: "recovery"}})
 }

@@ -21,10 +21,21 @@ type Volume struct {
 // VolumeName returns the name of an instance's n-th disk of a role: np-<uuid>-<role>-<n>.<format>, with
 // the extension img for raw.
 func VolumeName(uuid string, role hypervisor.DiskRole, n int, format string) string {
+	return fmt.Sprintf("np-%s-%s-%d.%s", uuid, role, n, extension(format))
+}
+
+// MovedName returns the name that an instance's disk of a role gets when it is moved to another pool:
+// np-<uuid>-<role>-g<generation>-<token>.<format>. The generation is for people; the token tells the tries to make it
+// apart, so that no two files ever have the same name.
+func MovedName(uuid string, role hypervisor.DiskRole, generation uint64, token, format string) string {
+	return fmt.Sprintf("np-%s-%s-g%d-%s.%s", uuid, role, generation, token, extension(format))
+}
+
+func extension(format string) string {
 	if format == "raw" {
-		format = "img"
+		return "img"
 	}
-	return fmt.Sprintf("np-%s-%s-%d.%s", uuid, role, n, format)
+	return format
 }
 
 // ConfigDriveName returns the name of an instance's config drive.

@@ -18,7 +18,7 @@ const roleProbe hypervisor.DiskRole = "probe"
 // the source's copies after the move, would delete the guest's only ones.
 func apartStep() Step {
 	return Step{Name: "apart", Does: "For a local pool: make sure that the destination's is not the source's own storage, mounted there too.",
-		Is: nothingThere, Do: probeApart, Undo: dropProbe, Committed: true}
+		Is: nothingThere, Do: probeApart, Undo: dropPrepared, Committed: true}
 }
 
 // nothingThere reports that the destination sees none of the files that the source has.
@@ -54,17 +54,22 @@ func probeApart(ctx context.Context, j *Job) error {
 	if err := j.unlike(ctx, source, dest); err != nil {
 		return err
 	}
-	if _, err := disk.EnsureVolume(ctx, dest, j.pool(), disk.Volume{Name: j.probe(), Format: "raw", Bytes: 512}); err != nil {
+	if err := j.newTry(ctx); err != nil { // a probe of an earlier one may still come, or go
 		return err
 	}
-	_, err = source.GetVolume(ctx, j.pool(), j.probe())
+	tokens := j.tries()
+	probe := j.probe(tokens[len(tokens)-1])
+	if _, err := dest.CreateVolume(ctx, j.pool(), hypervisor.VolumeSpec{Name: probe, Format: "raw", Bytes: 512}); err != nil {
+		return err
+	}
+	_, err = source.GetVolume(ctx, j.pool(), probe)
 	if err == nil {
-		return errors.Join(j.sameStorage(), dropProbe(ctx, j))
+		return errors.Join(j.sameStorage(), j.dropVolume(ctx, j.op.To, probe))
 	}
 	if !errors.Is(err, hypervisor.ErrNotFound) {
 		return err
 	}
-	return dropProbe(ctx, j)
+	return j.dropVolume(ctx, j.op.To, probe)
 }
 
 // unlike fails when a file of the destination can't be told from the source's.
@@ -94,12 +99,6 @@ func (j *Job) sameStorage() error {
 		ErrInvalid, j.hostName(j.op.From), j.hostName(j.op.To), j.inst.Pool.Path, j.hostName(j.op.To))
 }
 
-func (j *Job) probe() string { return disk.VolumeName(j.inst.UUID, roleProbe, 0, "raw") }
-
-// dropProbe removes the probe, wherever it shows.
-func dropProbe(ctx context.Context, j *Job) error {
-	if j.inst.Pool.Shared {
-		return nil
-	}
-	return j.dropVolume(ctx, j.op.To, j.probe())
+func (j *Job) probe(token string) string {
+	return disk.MovedName(j.inst.UUID, roleProbe, j.inst.Generation+1, token, "raw")
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 )
 
@@ -20,7 +21,7 @@ func coldSteps() []Step {
 		{Name: "shutdown", Does: "Press the ACPI power button, again until the shutdown timeout.", Is: isOff,
 			Do: func(ctx context.Context, j *Job) error { return j.shutdown(ctx) }},
 		{Name: "cut", Does: "Cut the power of a guest that did not listen.", Is: isOff, Do: cutHere},
-		{Name: "copy", Does: "For a local pool: copy the disks, and compare what both ends read.", Is: copied, Do: copyDisks,
+		{Name: "copy", Does: "For a local pool: copy the disks under new names, and compare what both ends read.", Is: copied, Do: copyDisks,
 			Undo: dropPrepared, Committed: true},
 		{Name: "define", Does: "Define it at the destination with the next generation, and commit that.",
 			Is: definedThere, Do: defineThere, Undo: removeThere, Committed: true},
@@ -69,25 +70,38 @@ func runAgain(ctx context.Context, j *Job) error {
 	return j.boot(ctx)
 }
 
+// copied reports that the latest try's files are whole, and still there: an undo that a crash broke off may have begun
+// to delete them.
 func copied(ctx context.Context, j *Job) (bool, error) {
-	return j.inst.Pool.Shared || j.did("copy"), nil
+	tokens := j.tries()
+	switch {
+	case j.inst.Pool.Shared || j.did("moved"):
+		return true, nil
+	case len(tokens) == 0:
+		return j.did("copy"), nil
+	case !j.did(copiedStep + tokens[len(tokens)-1]):
+		return false, nil
+	}
+	return j.hasVolumes(ctx, j.op.To, j.disksThere())
 }
 
 func copyDisks(ctx context.Context, j *Job) error {
 	if err := j.prepareBacking(ctx); err != nil {
 		return err
 	}
-	for _, d := range j.inst.Disks {
-		if err := j.copyVolume(ctx, path.Base(d.Path)); err != nil {
-			return err
-		}
+	err := j.try(ctx, func(from, to state.Disk) error {
+		return j.copyVolume(ctx, path.Base(from.Path), path.Base(to.Path))
+	})
+	if err != nil {
+		return err
 	}
-	return nil
+	tokens := j.tries()
+	return j.record(ctx, copiedStep+tokens[len(tokens)-1])
 }
 
 func definedThere(ctx context.Context, j *Job) (bool, error) {
 	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)
-	return err == nil && d != nil && d.Stamp.Generation == j.inst.Generation+1, err
+	return err == nil && d != nil && d.Stamp.Generation == j.inst.Generation+1 && j.hasDisksThere(d), err
 }
 
 func defineThere(ctx context.Context, j *Job) error {

@@ -47,7 +47,7 @@ func (j *Job) prepareBacking(ctx context.Context) error {
 			return err
 		}
 	}
-	return j.copyVolume(ctx, base.Name)
+	return j.copyBase(ctx, base)
 }
 
 // freshVolume makes a volume anew: what an interrupted migration left in it is worth nothing.
@@ -63,9 +63,43 @@ func (j *Job) freshVolume(ctx context.Context, address spec.Address, v hyperviso
 	return err
 }
 
-// copyVolume copies a volume that nobody writes from the migration's source to its destination,
+// newVolume makes an empty volume at the destination, like one of the source. Nothing ever had its name.
+func (j *Job) newVolume(ctx context.Context, name string, like hypervisor.Volume) error {
+	dest, err := j.storage(ctx, j.op.To)
+	if err != nil {
+		return err
+	}
+	v := hypervisor.VolumeSpec{Name: name, Format: like.Format, Bytes: like.Bytes}
+	if like.BackingPath != "" {
+		v.BackingPath, v.BackingFormat = j.backing.BackingPath, j.backing.BackingFormat
+	}
+	_, err = dest.CreateVolume(ctx, j.pool(), v)
+	return err
+}
+
+// copyVolume copies a volume that nobody writes from the migration's source to a new one at its destination,
 // through this process, and compares what both ends read.
-func (j *Job) copyVolume(ctx context.Context, name string) error {
+func (j *Job) copyVolume(ctx context.Context, from, to string) error {
+	source, err := j.storage(ctx, j.op.From)
+	if err != nil {
+		return err
+	}
+	v, err := source.GetVolume(ctx, j.pool(), from)
+	if err != nil {
+		return err
+	}
+	sum, size, err := j.digest(ctx, source, from, "reading "+from)
+	if err != nil {
+		return err
+	}
+	if err := j.newVolume(ctx, to, v); err != nil {
+		return err
+	}
+	return j.fill(ctx, source, from, to, sum, size)
+}
+
+// copyBase copies a backing file to the same path at the destination, unless it is there.
+func (j *Job) copyBase(ctx context.Context, v hypervisor.Volume) error {
 	source, err := j.storage(ctx, j.op.From)
 	if err != nil {
 		return err
@@ -74,39 +108,41 @@ func (j *Job) copyVolume(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	v, err := source.GetVolume(ctx, j.pool(), name)
+	sum, size, err := j.digest(ctx, source, v.Name, "reading "+v.Name)
 	if err != nil {
 		return err
 	}
-	sum, size, err := j.digest(ctx, source, name, "reading "+name)
-	if err != nil {
-		return err
-	}
-	there, thereSize, err := j.digest(ctx, dest, name, "comparing "+name)
+	there, thereSize, err := j.digest(ctx, dest, v.Name, "comparing "+v.Name)
 	if err == nil && thereSize == size && bytes.Equal(there, sum) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
 		return err
 	}
-	if err := j.replaceable(ctx, dest, name); err != nil {
+	if err := j.replaceable(ctx, dest, v.Name); err != nil {
 		return err
 	}
-	err = j.freshVolume(ctx, j.op.To, hypervisor.VolumeSpec{
-		Name: name, Format: v.Format, Bytes: v.Bytes, BackingPath: v.BackingPath, BackingFormat: j.backing.BackingFormat,
-	})
+	if err := j.freshVolume(ctx, j.op.To, hypervisor.VolumeSpec{Name: v.Name, Format: v.Format, Bytes: v.Bytes}); err != nil {
+		return err
+	}
+	return j.fill(ctx, source, v.Name, v.Name, sum, size)
+}
+
+// fill copies the content of a volume, and reads back that it is the same.
+func (j *Job) fill(ctx context.Context, source hypervisor.Host, from, to string, sum []byte, size int64) error {
+	dest, err := j.storage(ctx, j.op.To)
 	if err != nil {
 		return err
 	}
-	if err := j.pour(ctx, source, dest, name, size); err != nil {
+	if err := j.pour(ctx, source, dest, from, to, size); err != nil {
 		return err
 	}
-	there, _, err = j.digest(ctx, dest, name, "verifying "+name)
+	there, _, err := j.digest(ctx, dest, to, "verifying "+to)
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(there, sum) {
-		return fmt.Errorf("copy of %s on %s differs from %s: sha256 %x, not %x", name, j.hostName(j.op.To), j.hostName(j.op.From), there, sum)
+		return fmt.Errorf("copy of %s on %s differs from %s: sha256 %x, not %x", from, j.hostName(j.op.To), j.hostName(j.op.From), there, sum)
 	}
 	return nil
 }
@@ -146,18 +182,18 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 // pour streams a volume from one host to another.
-func (j *Job) pour(ctx context.Context, source, dest hypervisor.Host, name string, size int64) error {
+func (j *Job) pour(ctx context.Context, source, dest hypervisor.Host, from, to string, size int64) error {
 	reader, writer := io.Pipe()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sent := make(chan error, 1)
 	go func() {
-		err := source.DownloadVolume(ctx, j.pool(), name, writer, nil)
+		err := source.DownloadVolume(ctx, j.pool(), from, writer, nil)
 		writer.CloseWithError(err)
 		sent <- err
 	}()
-	progress := j.transfer("copying " + name)
-	err := dest.UploadVolume(ctx, j.pool(), name, reader, size, func(n int64) { progress(n, size) })
+	progress := j.transfer("copying " + from)
+	err := dest.UploadVolume(ctx, j.pool(), to, reader, size, func(n int64) { progress(n, size) })
 	reader.CloseWithError(io.ErrClosedPipe) // frees a download whose upload failed
 	if down := <-sent; err == nil && down != nil {
 		err = down

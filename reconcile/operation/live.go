@@ -18,7 +18,7 @@ func liveSteps() []Step {
 	return []Step{
 		{Name: "look", Does: "Read both hosts' claims and look at both ends.", Is: movable, Do: nothing},
 		apartStep(),
-		{Name: "prepare", Does: "For a local pool: make the backing image, empty overlays and config drive at the destination.",
+		{Name: "prepare", Does: "For a local pool: make the backing image, and under new names empty overlays and the config drive, at the destination.",
 			Is: prepared, Do: prepare, Undo: dropPrepared},
 		{Name: "migrate", Does: "Move it, with the next generation in the destination's stamp; look at both ends until it is settled.",
 			Do: migrate, Undo: backHome},
@@ -46,7 +46,7 @@ func movable(ctx context.Context, j *Job) (bool, error) {
 }
 
 // prepared reports that nothing is to be made at the destination: the storage is shared, or the
-// guest is on its way or there already.
+// guest is on its way or there already, even if it went off there since.
 func prepared(ctx context.Context, j *Job) (bool, error) {
 	if j.inst.Pool.Shared || j.did("moved") {
 		return true, nil
@@ -56,7 +56,7 @@ func prepared(ctx context.Context, j *Job) (bool, error) {
 		return err == nil, err
 	}
 	s, err := j.own(ctx, j.op.From, j.inst.Generation)
-	return err == nil && s != nil && s.Migrating, err
+	return err == nil && (s == nil || s.Migrating), err
 }
 
 func prepare(ctx context.Context, j *Job) error {
@@ -67,32 +67,23 @@ func prepare(ctx context.Context, j *Job) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range j.inst.Disks {
-		name := path.Base(d.Path)
-		if d.Role == string(hypervisor.DiskConfig) {
-			if err := j.copyVolume(ctx, name); err != nil {
-				return err
-			}
-			continue
+	return j.try(ctx, func(from, to state.Disk) error {
+		if from.Role == string(hypervisor.DiskConfig) {
+			return j.copyVolume(ctx, path.Base(from.Path), path.Base(to.Path))
 		}
-		v, err := source.GetVolume(ctx, j.pool(), name)
+		v, err := source.GetVolume(ctx, j.pool(), path.Base(from.Path))
 		if err != nil {
 			return err
 		}
-		err = j.freshVolume(ctx, j.op.To, hypervisor.VolumeSpec{
-			Name: name, Format: v.Format, Bytes: v.Bytes, BackingPath: v.BackingPath, BackingFormat: j.backing.BackingFormat,
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return j.newVolume(ctx, path.Base(to.Path), v)
+	})
 }
 
-// dropPrepared removes the destination's files, unless the guest is there. Before it was proved that
-// they are not the source's, none of them can be ours to remove.
+// dropPrepared removes the destination's files, unless the guest is there. Those that have the source's names are of a
+// move that an earlier version began: before it was proved that they are not the source's, none of them can be ours
+// to remove.
 func dropPrepared(ctx context.Context, j *Job) error {
-	if j.inst.Pool.Shared || !j.did("apart") {
+	if j.inst.Pool.Shared || len(j.tries()) == 0 && !j.did("apart") {
 		return nil
 	}
 	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)
@@ -105,7 +96,10 @@ func dropPrepared(ctx context.Context, j *Job) error {
 	if d != nil {
 		return fmt.Errorf("%w: %s is still on %s", ErrFrozen, d.Name, j.hostName(j.op.To))
 	}
-	return j.dropDisks(ctx, j.op.To, j.inst.Disks)
+	if len(j.tries()) == 0 {
+		return j.dropDisks(ctx, j.op.To, j.inst.Disks)
+	}
+	return j.dropTries(ctx, 0)
 }
 
 // migrate acts on what both ends look like until the guest has arrived or stays.
@@ -235,6 +229,9 @@ func (j *Job) migrateRequest() (hypervisor.MigrateRequest, error) {
 		for _, d := range j.disks(hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap) {
 			req.CopyDisks = append(req.CopyDisks, d.Path)
 		}
+		for i, d := range moved.Disks {
+			req.Renames = append(req.Renames, hypervisor.Rename{From: j.inst.Disks[i].Path, To: d.Path})
+		}
 	}
 	return req, nil
 }
@@ -248,6 +245,7 @@ func (j *Job) movedRecord() state.Instance {
 	moved := *j.inst
 	moved.Host = j.op.To
 	moved.Generation++
+	moved.Disks = j.disksThere()
 	return moved
 }
 
@@ -281,6 +279,9 @@ func arrive(ctx context.Context, j *Job) error {
 	if d == nil || d.Stamp.Generation != j.inst.Generation+1 {
 		return fmt.Errorf("%w: %s is not on %s after its migration", ErrFrozen, j.inst.Address, j.hostName(j.op.To))
 	}
+	if !j.hasDisksThere(d) {
+		return fmt.Errorf("%w: %s is on %s with other disks than were made for it", ErrFrozen, j.inst.Address, j.hostName(j.op.To))
+	}
 	source, err := j.own(ctx, j.op.From, j.inst.Generation)
 	if err != nil || source == nil {
 		return err
@@ -292,17 +293,25 @@ func arrive(ctx context.Context, j *Job) error {
 	return j.undefine(ctx, j.op.From)
 }
 
+// cleanSource deletes the source's copies, once every disk was seen at the destination, and what earlier tries left
+// there.
 func cleanSource(ctx context.Context, j *Job) error {
 	if j.inst.Pool.Shared {
 		return nil
 	}
-	there, err := j.hasVolumes(ctx, j.op.To)
+	if err := j.mendConfig(ctx); err != nil {
+		return err
+	}
+	there, err := j.hasVolumes(ctx, j.op.To, j.disksThere())
 	if err != nil {
 		return err
 	}
 	if !there {
 		return fmt.Errorf("%w: disks of %s are missing on %s; those on %s are kept", ErrFrozen, j.inst.Address,
 			j.hostName(j.op.To), j.hostName(j.op.From))
+	}
+	if err := j.dropTries(ctx, 1); err != nil {
+		return err
 	}
 	return j.dropDisks(ctx, j.op.From, j.inst.Disks)
 }

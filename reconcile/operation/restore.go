@@ -18,7 +18,9 @@ func restoreSteps() []Step {
 	}
 }
 
-func allDisks(ctx context.Context, j *Job) (bool, error) { return j.hasVolumes(ctx, j.inst.Host) }
+func allDisks(ctx context.Context, j *Job) (bool, error) {
+	return j.hasVolumes(ctx, j.inst.Host, j.inst.Disks)
+}
 
 func disksMissing(_ context.Context, j *Job) error {
 	return fmt.Errorf("%w: disks of %s are missing in %s on %s; terminate it, or bring them back",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -46,10 +47,18 @@ func (j *Job) Run(ctx context.Context) Outcome {
 	}
 	for i, step := range seq.Steps {
 		if err := j.step(ctx, step); err != nil {
-			return j.fail(ctx, seq, i+1, fmt.Errorf("%s: %w", step.Name, err))
+			return j.fail(ctx, seq, i+1, inStep(step.Name, err))
 		}
 	}
 	return Outcome{End: Complete, Build: j.result()}
+}
+
+// inStep says in which step an error came up, unless it begins with that word itself: "image linux: ...".
+func inStep(name string, err error) error {
+	if strings.HasPrefix(err.Error(), name+" ") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
 }
 
 // result is the instance's record that a complete operation leaves; nil when the record itself knows.
@@ -58,6 +67,13 @@ func (j *Job) result() *state.Instance {
 	switch j.op.Action {
 	case state.Create, state.Redefine, state.Rebuild:
 		return j.inst
+	case state.Migrate:
+		if len(j.tries()) == 0 {
+			return nil
+		}
+		r := *j.inst // where it is and its generation are for the record to know
+		r.Disks = j.disksThere()
+		return &r
 	case state.Terminate:
 		r := *j.inst
 		r.Disks = j.disks(hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap)

@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -66,6 +67,21 @@ func TestSourceIsLeftLast(t *testing.T) {
 		}
 		if start, moved := at("start"), at("moved"); kind == state.Cold && start < moved {
 			t.Errorf("%s: it starts in step %d, before the source is left in %d", kind, start, moved)
+		}
+	}
+}
+
+// TestAStepIsNamedOnce: an error that begins with its step's name isn't given it once more.
+func TestAStepIsNamedOnce(t *testing.T) {
+	for said, want := range map[string]string{
+		"image linux: wrong format":    "image linux: wrong format",
+		"images can't be had":          "image: images can't be had",
+		"host kvm1: the pool is full":  "image: host kvm1: the pool is full",
+		"imagefs: permission denied":   "image: imagefs: permission denied",
+		"the spec has no such network": "image: the spec has no such network",
+	} {
+		if got := inStep("image", errors.New(said)).Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/reconcile/disk"
@@ -120,13 +121,13 @@ func (j *Job) unused(ctx context.Context, h hypervisor.Host, name string) error 
 	return nil
 }
 
-// hasVolumes reports whether every recorded disk of these roles exists on a host.
-func (j *Job) hasVolumes(ctx context.Context, address spec.Address, roles ...hypervisor.DiskRole) (bool, error) {
+// hasVolumes reports whether all of these disks exist on a host.
+func (j *Job) hasVolumes(ctx context.Context, address spec.Address, disks []state.Disk) (bool, error) {
 	h, err := j.storage(ctx, address)
 	if err != nil {
 		return false, err
 	}
-	for _, d := range j.disks(roles...) {
+	for _, d := range disks {
 		_, err := h.GetVolume(ctx, j.pool(), path.Base(d.Path))
 		if errors.Is(err, hypervisor.ErrNotFound) {
 			return false, nil
@@ -154,12 +155,24 @@ func (j *Job) disks(roles ...hypervisor.DiskRole) []state.Disk {
 	return disks
 }
 
-// dropDisks deletes recorded disks on a host.
+// dropDisks deletes disks on a host. The config drive goes first and is the fence for the others: once it is
+// seen to be gone, no migration into these files can begin any more, so a guest that isn't there when the next file is
+// looked at won't be there when its deletion comes late either. A guest that comes before loses nothing that can't be
+// made again.
 func (j *Job) dropDisks(ctx context.Context, address spec.Address, disks []state.Disk) error {
+	disks = slices.Clone(disks)
+	slices.SortStableFunc(disks, func(a, b state.Disk) int { return fenceFirst(a) - fenceFirst(b) })
 	for _, d := range disks {
 		if err := j.dropVolume(ctx, address, path.Base(d.Path)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func fenceFirst(d state.Disk) int {
+	if d.Role == string(hypervisor.DiskConfig) {
+		return 0
+	}
+	return 1
 }
