@@ -69,10 +69,7 @@ func (l *lines) finished(o *wire.Operation, at time.Time) error {
 	}
 	verdict := l.paint.Good(o.Phase)
 	if o.Phase != "done" {
-		verdict = l.paint.Bad(o.Phase)
-		if o.Error != "" {
-			verdict += ": " + o.Error
-		}
+		verdict = l.paint.Bad(o.Phase) // why is said at the end, with all that failed
 	}
 	_, err := fmt.Fprintf(l.w, "%s: %s %s%s\n", l.words.subject(o), l.words.deed(o), verdict, took)
 	return err
