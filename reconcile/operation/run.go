@@ -67,6 +67,13 @@ func (j *Job) result() *state.Instance {
 	switch j.op.Action {
 	case state.Create, state.Redefine, state.Rebuild:
 		return j.inst
+	case state.Migrate:
+		if len(j.tries()) == 0 {
+			return nil
+		}
+		r := *j.inst // where it is and its generation are for the record to know
+		r.Disks = j.disksThere()
+		return &r
 	case state.Terminate:
 		r := *j.inst
 		r.Disks = j.disks(hypervisor.DiskRoot, hypervisor.DiskEphemeral, hypervisor.DiskSwap)
