@@ -23,7 +23,10 @@ var rooms = map[string][]string{
 	"cluster/state": {"spec"},
 	"cluster/seal":  {"spec"},
 	"cluster":       {"spec", "cluster/state"},
-	"cluster/api":   {"spec", "cluster/state", "planner", "cluster/api"},
+	"cluster/api":   {"spec", "cluster/state", "cluster/pki", "planner", "cluster/api"},
+
+	"cluster/pki":       {},
+	"cluster/transport": {"cluster/pki"},
 
 	"planner/placement": {"spec", "cluster/state"},
 	"planner":           {"spec", "cluster/state", "planner/placement"},
@@ -40,7 +43,7 @@ var rooms = map[string][]string{
 		"reconcile/disk", "reconcile/operation", "reconcile/observe", "reconcile/recovery"},
 
 	"cmd/novaplan": {"spec", "spec/lang", "spec/watch", "cluster", "cluster/state", "cluster/seal", "cluster/api",
-		"planner", "planner/placement", "reconcile", "reconcile/hypervisor", "reconcile/hypervisor/libvirt", "reconcile/hypervisor/sim",
+		"cluster/pki", "cluster/transport", "planner", "planner/placement", "reconcile", "reconcile/hypervisor", "reconcile/hypervisor/libvirt", "reconcile/hypervisor/sim",
 		"reconcile/disk", "reconcile/operation", "reconcile/observe", "reconcile/recovery"},
 }
 
