@@ -96,9 +96,10 @@ type script struct {
 	began time.Time
 }
 
-func play(t *testing.T, opts Options, act func(s *script)) {
+func play(t *testing.T, opts Options, files is, act func(s *script)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{desk: newDesk(), Watcher: New("/desk", opts), t: t, began: time.Now()}
+		maps.Copy(s.files, files)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _ = (&settler{w: s.Watcher, source: s.desk, eyes: s.desk}).run(ctx) }()
 		act(s)
@@ -149,14 +150,14 @@ type is = map[string]string
 const ms = time.Millisecond
 
 func TestFirstLookIsDelivered(t *testing.T) {
-	play(t, Options{}, func(s *script) {
+	play(t, Options{}, nil, func(s *script) {
 		s.expect(0, is{})
 		s.nothing(time.Hour)
 	})
 }
 
 func TestSaveIsDeliveredAfterQuiet(t *testing.T) {
-	play(t, Options{}, func(s *script) {
+	play(t, Options{}, nil, func(s *script) {
 		s.expect(0, is{})
 		s.pass(1000 * ms)
 		s.save("a", "1")
@@ -171,7 +172,7 @@ func TestSaveIsDeliveredAfterQuiet(t *testing.T) {
 
 // A writer that never pauses doesn't keep a change back for ever.
 func TestWritingThatGoesOnIsCutOff(t *testing.T) {
-	play(t, Options{AtMost: time.Second}, func(s *script) {
+	play(t, Options{AtMost: time.Second}, nil, func(s *script) {
 		s.expect(0, is{})
 		done := make(chan struct{})
 		go func() {
@@ -189,8 +190,7 @@ func TestWritingThatGoesOnIsCutOff(t *testing.T) {
 }
 
 func TestTouchIsNoNews(t *testing.T) {
-	play(t, Options{}, func(s *script) {
-		s.write("a", "1")
+	play(t, Options{}, is{"a": "1"}, func(s *script) {
 		s.expect(0, is{"a": "1"})
 		s.save("a", "1")
 		s.nothing(time.Minute)
@@ -203,7 +203,7 @@ func TestTouchIsNoNews(t *testing.T) {
 
 // While the consumer is away, the newest wins, and what was taken back is no news.
 func TestChangesAreMerged(t *testing.T) {
-	play(t, Options{}, func(s *script) {
+	play(t, Options{}, nil, func(s *script) {
 		s.expect(0, is{})
 		for i := range 5 {
 			s.save("a", fmt.Sprint(i))
@@ -219,7 +219,7 @@ func TestChangesAreMerged(t *testing.T) {
 }
 
 func TestLostNotificationIsMadeUpForByPolling(t *testing.T) {
-	play(t, Options{Poll: 7 * time.Second}, func(s *script) {
+	play(t, Options{Poll: 7 * time.Second}, nil, func(s *script) {
 		s.expect(0, is{})
 		s.pass(time.Second)
 		s.write("a", "1")
@@ -230,7 +230,7 @@ func TestLostNotificationIsMadeUpForByPolling(t *testing.T) {
 func TestGitIsWaitedFor(t *testing.T) {
 	notices := make(chan string, 9)
 	opts := Options{Notice: func(text string) { notices <- text }}
-	play(t, opts, func(s *script) {
+	play(t, opts, nil, func(s *script) {
 		s.expect(0, is{})
 		s.set(func(d *desk) { d.atWork = "git is at work" })
 		for i := range 300 {
@@ -257,7 +257,7 @@ func TestGitIsWaitedFor(t *testing.T) {
 }
 
 func TestTornFileIsReadAgain(t *testing.T) {
-	play(t, Options{AtMost: time.Second}, func(s *script) {
+	play(t, Options{AtMost: time.Second}, nil, func(s *script) {
 		s.expect(0, is{})
 		s.set(func(d *desk) { d.torn = true })
 		s.save("a", "1")
@@ -268,9 +268,7 @@ func TestTornFileIsReadAgain(t *testing.T) {
 }
 
 func TestIncludedFilesCount(t *testing.T) {
-	play(t, Options{}, func(s *script) {
-		s.write("a", "1")
-		s.write("/t", "template")
+	play(t, Options{}, is{"a": "1", "/t": "template"}, func(s *script) {
 		s.expect(0, is{"a": "1"})
 		s.Include(map[string]Sum{"/t": SumOf([]byte("template"))})
 		s.nothing(time.Minute)
@@ -284,7 +282,7 @@ func TestIncludedFilesCount(t *testing.T) {
 
 // What changed between being read by the consumer and being included is news.
 func TestChangeBeforeIncludeIsSeen(t *testing.T) {
-	play(t, Options{}, func(s *script) {
+	play(t, Options{}, nil, func(s *script) {
 		s.expect(0, is{})
 		s.write("/t", "new")
 		s.Include(map[string]Sum{"/t": SumOf([]byte("old"))})
@@ -294,8 +292,7 @@ func TestChangeBeforeIncludeIsSeen(t *testing.T) {
 }
 
 func TestAgainDeliversTheNextSave(t *testing.T) {
-	play(t, Options{}, func(s *script) {
-		s.write("a", "1")
+	play(t, Options{}, is{"a": "1"}, func(s *script) {
 		s.expect(0, is{"a": "1"})
 		s.Again()
 		s.nothing(time.Minute)
@@ -312,7 +309,7 @@ func TestAgainDeliversTheNextSave(t *testing.T) {
 
 // Looks cost: a thousand hints at once make two.
 func TestHintsAreFewLooks(t *testing.T) {
-	play(t, Options{}, func(s *script) {
+	play(t, Options{}, nil, func(s *script) {
 		s.expect(0, is{})
 		before := s.looks
 		for i := range 1000 {
