@@ -58,6 +58,7 @@ func newRoot(c *console) *cobra.Command {
 		&cobra.Group{ID: "spec", Title: "The spec:"},
 		&cobra.Group{ID: "fleet", Title: "The fleet:"},
 		&cobra.Group{ID: "look", Title: "Looking around:"},
+		&cobra.Group{ID: "server", Title: "Servers:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, cmd := range commands {
@@ -68,6 +69,7 @@ func newRoot(c *console) *cobra.Command {
 	add("spec", newValidate(c), newFmt(c), newGraph(c))
 	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c))
 	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c))
+	add("server", newTLS(c))
 	root.AddCommand(newVersion(c), newCompletion(c), newMan(root))
 	root.Version = version // -version, as Terraform's users write it
 	root.SetVersionTemplate("novaplan {{.Version}}\n")
