@@ -26,6 +26,7 @@ const (
 // Doctor checks the hosts of desired (nil: of the spec in force), and whether each can migrate to the
 // others. It changes nothing. Checks are in spec order.
 func (c *Controller) Doctor(ctx context.Context, desired *spec.Spec) ([]planner.Check, error) {
+	defer c.hosts.looking()()
 	st, s := c.rec.State(), c.desired(desired)
 	d := &doctor{c: c, st: st, spec: s, infos: map[spec.Address]hypervisor.HostInfo{}}
 	perHost := make([][]planner.Check, len(s.Hosts))

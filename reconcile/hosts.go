@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,13 +15,15 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-// hosts keeps one open connection for each host that was asked for. It implements operation.Hosts.
+// hosts keeps an open connection for each host that was asked for, and for each way in which it was. It
+// implements operation.Hosts.
 type hosts struct {
 	rec Record
 	drv hypervisor.Driver
 
 	mu    sync.Mutex
-	open  map[spec.Address]*opened
+	open  map[spec.Address][]*opened  // more than one while a proposal opens the host in another way
+	looks int                         // under way
 	specs map[spec.Address]*spec.Host // as last looked at, perhaps of a proposal
 	last  map[spec.Address]time.Time  // when it last answered
 	past  map[spec.Address]*spec.Host // of hosts that left the spec, the newest block
@@ -34,31 +37,79 @@ type opened struct {
 
 func newHosts(rec Record, drv hypervisor.Driver) *hosts {
 	return &hosts{
-		rec: rec, drv: drv, open: map[spec.Address]*opened{},
+		rec: rec, drv: drv, open: map[spec.Address][]*opened{},
 		specs: map[spec.Address]*spec.Host{}, last: map[spec.Address]time.Time{},
 		past: map[spec.Address]*spec.Host{}, read: map[uint64]bool{},
 	}
 }
 
-// get opens a host as the spec has it, again when its target changed.
+// get opens a host as the given block has it. A proposal may open it in another way than the spec in force does:
+// each has its connection then, and work that is under way keeps its own.
 func (h *hosts) get(ctx context.Context, s *spec.Host) (hypervisor.Host, error) {
 	target := targetOf(s)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.specs[s.Address] = s
-	if o := h.open[s.Address]; o != nil {
+	for _, o := range h.open[s.Address] {
 		if reflect.DeepEqual(o.target, target) {
 			return o.host, nil
 		}
-		_ = o.host.Close() // a connection to what the host was before
-		delete(h.open, s.Address)
 	}
 	host, err := h.drv.Open(ctx, target)
 	if err != nil {
 		return nil, fmt.Errorf("host %s: %w", s.Name, err)
 	}
-	h.open[s.Address] = &opened{target: target, host: host}
+	h.open[s.Address] = append(h.open[s.Address], &opened{target: target, host: host})
 	return host, nil
+}
+
+// looking notes that a look begins; the returned function ends it, and the connections that nothing needs any
+// more with the last one.
+func (h *hosts) looking() (done func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.looks++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.looks--; h.looks == 0 {
+			h.dropIdle()
+		}
+	}
+}
+
+// dropIdle closes connections to what a host was before: neither the spec in force nor the last look opens it
+// in that way, and no operation works on it.
+func (h *hosts) dropIdle() {
+	st := h.rec.State()
+	for address, all := range h.open {
+		if len(all) < 2 || working(st, address) {
+			continue
+		}
+		wanted := []*spec.Host{h.specs[address]}
+		if st.Desired != nil {
+			wanted = append(wanted, st.Desired.Index.Hosts[address])
+		}
+		h.open[address] = slices.DeleteFunc(all, func(o *opened) bool {
+			for _, s := range wanted {
+				if s != nil && reflect.DeepEqual(o.target, targetOf(s)) {
+					return false
+				}
+			}
+			_ = o.host.Close() // nobody waits for an answer there
+			return true
+		})
+	}
+}
+
+// working reports whether an operation that has begun is about the host.
+func working(st state.State, host spec.Address) bool {
+	for _, op := range st.Operations.All() {
+		if !op.Phase.Final() && op.Phase != state.Pending && (op.From == host || op.To == host) {
+			return true
+		}
+	}
+	return false
 }
 
 // targetOf says how a host is opened.
@@ -149,8 +200,10 @@ func (h *hosts) close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	var errs []error
-	for _, o := range h.open {
-		errs = append(errs, o.host.Close())
+	for _, all := range h.open {
+		for _, o := range all {
+			errs = append(errs, o.host.Close())
+		}
 	}
 	clear(h.open)
 	return errors.Join(errs...)

@@ -16,6 +16,7 @@ import (
 // Observe looks at the hosts of the spec in force and of desired (nil: only those in force), and
 // changes nothing on them. It fails only when ctx ends.
 func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.Observed, error) {
+	defer c.hosts.looking()()
 	st := c.rec.State()
 	look := observe.Look{
 		Hosts: c.toLookAt(st, desired), Pools: c.pools(st, desired), Cluster: st.ClusterID,
