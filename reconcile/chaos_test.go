@@ -35,6 +35,7 @@ func TestChaos(t *testing.T) {
 func chaos(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 7))
 	l := newLab(t, 4, seed%2 == 0)
+	l.lateCreates = true
 	l.world = sim.New(sim.Options{
 		Latency: 2 * time.Millisecond, Start: 300 * time.Millisecond, Boot: 5 * time.Second, Shutdown: 3 * time.Second,
 		MigrationSpeed: 512 << 20, UploadSpeed: 330 << 20, GuestWrites: 64 << 20, Seed: seed,
@@ -61,6 +62,7 @@ func chaos(t *testing.T, seed uint64) {
 		}
 	}
 	l.matches()
+	l.keptDisks()
 	for a, in := range l.rec.State().Instances.All() {
 		if in.Phase != state.Active {
 			t.Errorf("%s is %s: %s", a, in.Phase, in.Why)
@@ -82,12 +84,6 @@ func (l *lab) disturb(random *rand.Rand) {
 		kind, method := kinds[random.IntN(len(kinds))], methods[random.IntN(len(methods))]
 		if kind == sim.Delay && (method == "DeleteVolume" || method == "CreateVolume" || method == "*") {
 			kind = sim.Late // that is what a delay is to a caller that leaves
-		}
-		if kind == sim.Late && !l.spec.Pools[0].Shared && (method == "Migrate" || method == "DeleteVolume" || method == "*") {
-			kind = sim.Lose // a late call to a local pool has no fence: see package operation
-		}
-		if kind == sim.Late && (method == "CreateVolume" || method == "*") {
-			kind = sim.Lose // leaves an empty file behind, which nothing may delete unasked
 		}
 		f := sim.Fault{
 			Kind: kind, Method: method,

@@ -104,8 +104,8 @@ func filesIn(f *fleet, where, folder string) []string {
 	return names
 }
 
-// tryNumber is a part of a disk's name that tells on which try it was made.
-var tryNumber = regexp.MustCompile(`-[0-9](\.[a-z0-9]+)$`)
+// tryNumber is a part of a disk's name that tells on which try it was made: of a create, or of a move.
+var tryNumber = regexp.MustCompile(`-(?:[0-9]|g[0-9]+-[a-z2-7]+)(\.[a-z0-9]+)$`)
 
 // whole fails the test unless the hosts hold exactly what these instances need: one running domain each, where
 // the record says, and their disks, of which those that aren't on the shared storage are on that host only.

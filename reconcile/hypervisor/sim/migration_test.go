@@ -62,7 +62,7 @@ func TestMigrateLocalCopiesTheOverlay(t *testing.T) {
 		must(t, a.Migrate(ctx, def.UUID, moveTo("b1", def), nil))
 		from, _ := a.GetVolume(ctx, localPool, "web.qcow2")
 		to, err := b.GetVolume(ctx, localPool, "web.qcow2")
-		if err != nil || to.Allocated != from.Allocated || to.Allocated <= emptyQcow2 {
+		if err != nil || to.Allocated != from.Allocated || to.Allocated <= EmptyDisk {
 			t.Errorf("copied %d of %d bytes, %v", to.Allocated, from.Allocated, err)
 		}
 		wantSound(t, w)

@@ -10,8 +10,8 @@ import (
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 )
 
-// emptyQcow2 is what QEMU's empty qcow2 file takes on disk.
-const emptyQcow2 = 196 << 10
+// EmptyDisk is what a qcow2 file that holds nothing takes on disk, as of QEMU, in bytes.
+const EmptyDisk = 196 << 10
 
 // pool is a folder of disks: a host's own, or one that all hosts share.
 type pool struct {
@@ -199,7 +199,7 @@ func (w *World) newVolume(h *host, p *pool, spec hypervisor.VolumeSpec) (*volume
 	case p.volumes[spec.Name] != nil:
 		return nil, hypervisor.ErrExists
 	case spec.Format == "qcow2":
-		v.Allocated = emptyQcow2
+		v.Allocated = EmptyDisk
 	case spec.Format != "raw":
 		return nil, fmt.Errorf("%w: unknown format %q", hypervisor.ErrRefused, spec.Format)
 	case spec.BackingPath != "":

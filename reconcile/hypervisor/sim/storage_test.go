@@ -37,7 +37,7 @@ func TestPools(t *testing.T) {
 		t.Errorf("list = %+v, %v", list, err)
 	}
 	info, err := a.EnsurePool(ctx, localPool)
-	if err != nil || info.Capacity != 100*gib || info.Capacity-info.Available != 2*emptyQcow2 {
+	if err != nil || info.Capacity != 100*gib || info.Capacity-info.Available != 2*EmptyDisk {
 		t.Errorf("pool = %+v, %v", info, err)
 	}
 }
