@@ -17,8 +17,9 @@ type evaluator struct {
 	diags hcl.Diagnostics
 	// errors counts what was reported, so that a caller can tell whether something failed in between.
 	errors int
-	seen   map[string]bool // for errorOnce
-	budget int             // iterations left
+	seen   map[string]bool   // for errorOnce
+	budget int               // iterations left
+	reads  map[string][]byte // see Folder.Reads
 	// partial says that a file didn't parse: what seems to be missing may be there.
 	partial bool
 	// stopReported says that the budget ran out and that this was reported.

@@ -26,14 +26,19 @@ import (
 
 // readLimited reads a regular file of at most limit bytes.
 func readLimited(path string, limit int) ([]byte, error) {
-	info, err := os.Stat(path)
+	return readFrom(os.Stat, os.Open, path, limit)
+}
+
+// readFrom is readLimited over any way to look at a file and to open it.
+func readFrom(stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error), path string, limit int) ([]byte, error) {
+	info, err := stat(path)
 	if err != nil {
 		return nil, pathError(err)
 	}
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("it isn't a regular file")
 	}
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return nil, pathError(err)
 	}
@@ -70,14 +75,11 @@ func (r *reader) resolve(name string) (string, error) {
 		full = filepath.Join(r.ev.dir, full)
 	}
 	full = filepath.Clean(full)
-	if r.confined {
-		real, err := filepath.EvalSymlinks(full)
-		root, rootErr := filepath.EvalSymlinks(r.ev.dir)
-		if err == nil && rootErr == nil {
-			if rel, err := filepath.Rel(root, real); err != nil || !filepath.IsLocal(rel) {
-				return "", fmt.Errorf("%q is outside of the folder, and files there can't be read here", name)
-			}
-		}
+	if _, known := r.ev.reads[full]; !known {
+		r.ev.reads[full] = nil
+	}
+	if _, err := inside(r.ev.dir, full); r.confined && errors.Is(err, errOutside) {
+		return "", fmt.Errorf("%q is %w", name, errOutside)
 	}
 	return full, nil
 }
@@ -90,15 +92,22 @@ func (r *reader) read(name string) ([]byte, error) {
 	if src, ok := r.files[full]; ok {
 		return src, nil
 	}
-	src, err := readLimited(full, r.ev.lim.FileBytes)
+	src, err := r.open(full)
 	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(expandHome(name)) {
 		return nil, fmt.Errorf("file %q: %w in %s; paths are relative to the folder of the spec", name, err, r.ev.dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("file %q: %w", name, err)
 	}
-	r.files[full] = src
+	r.files[full], r.ev.reads[full] = src, src
 	return src, nil
+}
+
+func (r *reader) open(full string) ([]byte, error) {
+	if r.confined {
+		return readConfined(r.ev.dir, full, r.ev.lim.FileBytes)
+	}
+	return readLimited(full, r.ev.lim.FileBytes)
 }
 
 // fileFunc makes a function of a file's bytes.

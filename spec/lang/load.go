@@ -33,7 +33,7 @@ type Options struct {
 	Env      []string          // "NOVAPLAN_VAR_x=..." among others, as from os.Environ
 	Version  string            // of the binary, for required_version; "" is never refused
 	Limits   Limits
-	Confined bool // file functions may read inside the folder only
+	Confined bool // nothing outside of the folder is read, but VarFiles; links that lead out of it are refused
 }
 
 // Folder is a loaded folder.
@@ -86,7 +86,7 @@ func Load(ctx context.Context, dir string, opts Options) (*Folder, hcl.Diagnosti
 }
 
 func newEvaluator(ctx context.Context, dir string, opts Options) *evaluator {
-	ev := &evaluator{ctx: ctx, dir: dir, lim: opts.Limits.withDefaults(), seen: map[string]bool{},
+	ev := &evaluator{ctx: ctx, dir: dir, lim: opts.Limits.withDefaults(), seen: map[string]bool{}, reads: map[string][]byte{},
 		variables: map[string]*variable{}, locals: map[string]*local{}, kinds: map[string]*kindBlocks{}}
 	ev.budget = ev.lim.Iterations
 	for _, k := range allKinds() {
@@ -155,9 +155,17 @@ func (ld *loader) problem(summary, format string, args ...any) {
 	ld.ev.add(&hcl.Diagnostic{Severity: hcl.DiagError, Summary: summary, Detail: fmt.Sprintf(format, args...)})
 }
 
+// Reads returns what the folder depends on besides its spec and variable files: each path that a function looked
+// at, absolute, with the content where one was read; nil for what was only looked for, listed, or isn't there.
+func (f *Folder) Reads() map[string][]byte { return f.ev.reads }
+
 // read returns a file's bytes, within the limits.
 func (ld *loader) read(name, path string) ([]byte, bool) {
-	src, err := readLimited(path, ld.ev.lim.FileBytes)
+	read := readLimited
+	if ld.opts.Confined && filepath.Dir(path) == ld.dir {
+		read = func(path string, limit int) ([]byte, error) { return readConfined(ld.dir, path, limit) }
+	}
+	src, err := read(path, ld.ev.lim.FileBytes)
 	if err != nil {
 		ld.ev.partial = true
 		ld.problem("File not readable", "%s: %s.", name, err)

@@ -139,6 +139,9 @@ func listing(root string) []byte {
 		if left--; left < 0 {
 			return fs.SkipAll
 		}
+		if err == nil && d.IsDir() && path != root && dropping(d.Name()) {
+			return fs.SkipDir // the record, and what git keeps
+		}
 		if err == nil && !d.IsDir() && !dropping(d.Name()) {
 			names.WriteString(strings.TrimPrefix(path, root) + "\n")
 		}
