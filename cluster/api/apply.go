@@ -22,11 +22,11 @@ func (h *Handler) applyPlan(w http.ResponseWriter, r *http.Request) {
 		fail(w, h.readOnly())
 		return
 	}
-	if !h.apply.TryLock() {
+	if !h.applying.begin(time.Now()) {
 		fail(w, &wire.Error{Code: CodeBusy, Message: "another apply is running"})
 		return
 	}
-	defer h.apply.Unlock()
+	defer h.applying.end()
 	approval, err := approvalOf(&req)
 	if err != nil {
 		fail(w, err)

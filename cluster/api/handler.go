@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
-	"sync"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/spec"
@@ -28,8 +27,8 @@ type Ports struct {
 // Handler answers the API. It is safe for concurrent use; one apply runs at a time.
 type Handler struct {
 	Ports
-	mux   *http.ServeMux
-	apply sync.Mutex // held while an apply is followed
+	mux      *http.ServeMux
+	applying applying
 }
 
 // New returns the handler over ports.

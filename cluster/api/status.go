@@ -27,7 +27,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
 	if desired == nil {
 		desired = inForce(st)
 	}
-	reply(w, statusOfFleet(st, desired, seen))
+	s := statusOfFleet(st, desired, seen)
+	h.addActivity(s, st)
+	reply(w, s)
 }
 
 func statusOfFleet(st state.State, desired *spec.Spec, seen *planner.Observed) *wire.Status {

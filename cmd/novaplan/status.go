@@ -22,7 +22,8 @@ func newStatus(c *console) *cobra.Command {
 		Use:   "status [DIR]",
 		Short: "Show hosts, instances, and what is pending",
 		Long: `Status looks at the hosts and shows what is there: hosts with what is used of what may be promised at their
-ratios, instances with host, state and address, operations that are not finished, and the trash.`,
+ratios, instances with host, state and address, operations that are not finished, and the trash. While another
+command works here, it says so, and what each instance is going through.`,
 		Example: `  novaplan status
   novaplan status -o wide
   novaplan status -o json | jq '.instances[] | select(.state != .wanted)'`,

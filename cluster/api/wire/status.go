@@ -14,6 +14,7 @@ type Status struct {
 	Revision      uint64     `json:"revision"`
 	AppliedAt     time.Time  `json:"applied_at,omitzero"`
 	AppliedBy     string     `json:"applied_by,omitempty"`
+	Activity      *Activity  `json:"activity,omitempty"` // absent: nothing is under way
 	Hosts         []Host     `json:"hosts"`
 	Instances     []Instance `json:"instances"`
 	Pending       []Pending  `json:"pending"`

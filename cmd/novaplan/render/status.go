@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
@@ -12,6 +13,7 @@ import (
 func Status(w io.Writer, s *wire.Status, o Options) error {
 	var b strings.Builder
 	b.WriteString(statusHead(s, o.Palette))
+	b.WriteString(activity(s))
 	if len(s.Hosts) > 0 {
 		b.WriteByte('\n')
 		b.WriteString(hostTable(s, o))
@@ -171,7 +173,7 @@ func note(in *wire.Instance) string {
 		return in.Note
 	case in.Wanted == "absent":
 		return "not in the spec any more"
-	case !asWanted(in) && in.State != "absent" && in.State != "building" && in.State != "migrating":
+	case !asWanted(in) && in.State != "absent" && !slices.Contains(passing, in.State):
 		return "wanted " + in.Wanted
 	}
 	return ""
