@@ -133,7 +133,7 @@ func (p *Port) sortTLS(ctx context.Context, raw net.Conn) (net.Conn, *listener, 
 		return conn, p.api, nil
 	default:
 		if l := p.member(protocol); l != nil {
-			return conn, l, nil
+			return known(conn), l, nil
 		}
 		return conn, nil, fmt.Errorf("protocol %s: %w", protocol, net.ErrClosed)
 	}

@@ -73,6 +73,9 @@ func (p *Port) dial(ctx context.Context, address, protocol string, member bool) 
 		if err := awaitWelcome(conn); err != nil {
 			return nil, err
 		}
+		if secure, ok := conn.(*tls.Conn); ok {
+			conn = known(secure)
+		}
 	}
 	if !stop() {
 		return nil, timely(ctx, ctx.Err())
@@ -104,3 +107,20 @@ func awaitWelcome(conn net.Conn) error {
 }
 
 func hungUp(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) }
+
+// memberConn is a connection whose other end has shown a member's certificate.
+type memberConn struct {
+	net.Conn
+	peer string
+}
+
+// Peer returns the name in the certificate at the other end.
+func (c *memberConn) Peer() string { return c.peer }
+
+func known(conn *tls.Conn) *memberConn {
+	id, err := pki.IdentityOf(conn.ConnectionState())
+	if err != nil { // who calls a member verifies its certificate itself
+		id, _ = pki.FromCertificate(conn.ConnectionState().PeerCertificates[0])
+	}
+	return &memberConn{conn, id.Name}
+}

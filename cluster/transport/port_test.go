@@ -87,6 +87,9 @@ func echo(t *testing.T, l net.Listener) {
 			if err != nil {
 				return
 			}
+			if named, ok := c.(interface{ Peer() string }); ok && named.Peer() != "beta" {
+				t.Errorf("%s calls", named.Peer())
+			}
 			running.Go(func() {
 				defer c.Close()
 				_, _ = io.Copy(c, c)
@@ -153,6 +156,9 @@ func TestOnePortForAll(t *testing.T) {
 			c, err := beta.Dial(t.Context(), alpha.Address(), raftProtocol)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if named, ok := c.(interface{ Peer() string }); ok != (keepers[0] != nil) || ok && named.Peer() != "alpha" {
+				t.Errorf("the other end is %v, known: %t", c, ok)
 			}
 			speaks(t, c)
 			asMember := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
