@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,24 +46,74 @@ func NewCache(opts CacheOptions) *Cache {
 	return &Cache{opts: opts}
 }
 
-// volumeNames returns the names of an image's volume and of its marker.
-func volumeNames(digest, format string) (volume, marker string) {
-	base := "np-image-" + strings.TrimPrefix(digest, "sha256:")[:12]
-	return base + "." + format, base + ".ok"
-}
-
-// slot is where one image belongs.
-type slot struct {
+// A place is where an image may be: a volume, and a marker that says what the volume is. Each place is used once, and
+// an image has as many as it needs:
+//
+//   - Whoever makes the volume fills the place.
+//   - The marker is made once and stays. Its size decides: sealed when the volume is whole, burnt when the place was
+//     given up. Of two that want different things the first wins.
+//   - A volume is deleted when its place is seen to be burnt, so a deletion that takes effect late finds its volume
+//     gone, and never another one of that name.
+type place struct {
 	host           hypervisor.Host
 	pool           hypervisor.Pool
 	volume, marker string
 	digest         string
 }
 
-func newSlot(host hypervisor.Host, pool hypervisor.Pool, digest, format string) slot {
-	s := slot{host: host, pool: pool, digest: digest}
-	s.volume, s.marker = volumeNames(digest, format)
-	return s
+// The sizes of markers in bytes.
+const (
+	sealed = sector
+	burnt  = 2 * sector
+)
+
+// placeNames returns the names of the volume and the marker of an image's n-th place.
+func placeNames(digest, format string, n int) (volume, marker string) {
+	base := "np-image-" + strings.TrimPrefix(digest, "sha256:")[:12]
+	if n > 0 {
+		base += "-" + strconv.Itoa(n)
+	}
+	return base + "." + format, base + ".ok"
+}
+
+func newPlace(host hypervisor.Host, pool hypervisor.Pool, digest, format string, n int) place {
+	p := place{host: host, pool: pool, digest: digest}
+	p.volume, p.marker = placeNames(digest, format, n)
+	return p
+}
+
+// condition is what a place is found to be.
+type condition int
+
+const (
+	free    condition = iota // neither volume nor marker
+	begun                    // a volume without marker
+	whole                    // a volume in a sealed place
+	emptied                  // a sealed place whose volume somebody else has deleted
+	givenUp                  // a burnt place, whether or not it still has a volume
+)
+
+// look says what the place is, and returns its volume if there is one.
+func (p place) look(ctx context.Context) (condition, hypervisor.Volume, error) {
+	marker, markerErr := p.host.GetVolume(ctx, p.pool, p.marker)
+	if markerErr != nil && !errors.Is(markerErr, hypervisor.ErrNotFound) {
+		return free, hypervisor.Volume{}, markerErr
+	}
+	v, err := p.host.GetVolume(ctx, p.pool, p.volume)
+	if err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+		return free, v, err
+	}
+	switch marked, there := markerErr == nil, err == nil; {
+	case marked && marker.Bytes == burnt:
+		return givenUp, v, nil
+	case marked && there:
+		return whole, v, nil
+	case marked:
+		return emptied, v, nil
+	case there:
+		return begun, v, nil
+	}
+	return free, v, nil
 }
 
 // Lookup returns the image if the pool has it, whole, or else an error that wraps hypervisor.ErrNotFound.
@@ -70,19 +121,22 @@ func (c *Cache) Lookup(ctx context.Context, host hypervisor.Host, pool hyperviso
 	if len(digest) < len("sha256:")+12 {
 		return Image{}, fmt.Errorf("%w: digest %q", ErrImage, digest)
 	}
-	s := newSlot(host, pool, digest, format)
-	if _, err := host.GetVolume(ctx, pool, s.marker); err != nil {
-		return Image{}, err
+	for n := 0; ; n++ {
+		p := newPlace(host, pool, digest, format, n)
+		found, v, err := p.look(ctx)
+		switch {
+		case err != nil:
+			return Image{}, err
+		case found == whole:
+			return p.image(v), nil
+		case found == free:
+			return Image{}, fmt.Errorf("volume %s: %w", p.volume, hypervisor.ErrNotFound)
+		}
 	}
-	v, err := host.GetVolume(ctx, pool, s.volume)
-	if err != nil {
-		return Image{}, err
-	}
-	return s.image(v), nil
 }
 
-func (s slot) image(v hypervisor.Volume) Image {
-	return Image{Path: v.Path, Format: v.Format, Bytes: v.Bytes, Digest: s.digest}
+func (p place) image(v hypervisor.Volume) Image {
+	return Image{Path: v.Path, Format: v.Format, Bytes: v.Bytes, Digest: p.digest}
 }
 
 // EnsureImage returns the image's volume in the pool, uploading the file unless it is there. A volume
@@ -93,157 +147,107 @@ func (c *Cache) EnsureImage(ctx context.Context, host hypervisor.Host, pool hype
 		key.host = nil
 	}
 	return c.flights.do(ctx, key, progress, func(ctx context.Context, progress Progress) (Image, error) {
-		return c.ensure(ctx, newSlot(host, pool, file.Digest, file.Format), file, progress)
+		return c.ensure(ctx, host, pool, file, progress)
 	})
 }
 
-func (c *Cache) ensure(ctx context.Context, s slot, file File, progress Progress) (Image, error) {
-	if _, err := s.host.EnsurePool(ctx, s.pool); err != nil {
+// ensure goes from place to place until one has the image.
+func (c *Cache) ensure(ctx context.Context, host hypervisor.Host, pool hypervisor.Pool, file File, progress Progress) (Image, error) {
+	if _, err := host.EnsurePool(ctx, pool); err != nil {
 		return Image{}, err
 	}
-	for range uploadRounds {
-		got, err := c.Lookup(ctx, s.host, s.pool, s.digest, file.Format)
-		if err == nil {
-			return got, s.check(got, file)
-		}
-		if !errors.Is(err, hypervisor.ErrNotFound) {
+	uploads := 0
+	for n := 0; ; {
+		p := newPlace(host, pool, file.Digest, file.Format, n)
+		found, v, err := p.look(ctx)
+		switch {
+		case err != nil:
 			return Image{}, err
+		case found == whole:
+			return p.image(v), p.check(v, file)
+		case found == emptied:
+			n++
+			continue
+		case found == givenUp:
+			if err := p.remove(ctx); err != nil {
+				return Image{}, err
+			}
+			n++
+			continue
+		case found == begun:
+			if err := c.await(ctx, p); err != nil {
+				return Image{}, err
+			}
+			continue
 		}
-		if err := c.clear(ctx, s); err != nil {
-			return Image{}, err
+		if uploads++; uploads > uploadRounds {
+			return Image{}, fmt.Errorf("volume %s: others keep changing it: %w", p.volume, hypervisor.ErrExists)
 		}
-		// clear has found or made a free place, or the finished work of somebody else.
-		if got, err := c.Lookup(ctx, s.host, s.pool, s.digest, file.Format); err == nil {
-			return got, s.check(got, file)
-		}
-		err = c.upload(ctx, s, file, progress)
-		if err != nil && !errors.Is(err, hypervisor.ErrExists) {
+		if err := p.upload(ctx, file, progress); err != nil && !errors.Is(err, hypervisor.ErrExists) {
 			return Image{}, err
 		}
 	}
-	return Image{}, fmt.Errorf("volume %s: others keep changing it: %w", s.volume, hypervisor.ErrExists)
 }
 
 // check refuses a volume that has the image's name and is something else.
-func (s slot) check(got Image, file File) error {
-	if got.Format != file.Format || got.Bytes < file.VirtualSize {
+func (p place) check(v hypervisor.Volume, file File) error {
+	if v.Format != file.Format || v.Bytes < file.VirtualSize {
 		return fmt.Errorf("volume %s is %s of %d bytes, the image is %s of %d: delete it and its marker %s: %w",
-			s.volume, got.Format, got.Bytes, file.Format, file.VirtualSize, s.marker, hypervisor.ErrExists)
+			p.volume, v.Format, v.Bytes, file.Format, file.VirtualSize, p.marker, hypervisor.ErrExists)
 	}
 	return nil
 }
 
-// clear waits while somebody uploads, and removes what an upload left that didn't finish, or a marker
-// without its volume. It deletes only what it has just seen to be rubbish: what is absent now may be
-// somebody's work in a moment. What disks stand on was whole once, and isn't rubbish whatever became of
-// its marker: it gets a new one.
-func (c *Cache) clear(ctx context.Context, s slot) error {
-	found, err := c.await(ctx, s)
-	if err != nil {
-		return err
-	}
-	switch found {
-	case whole:
-		return nil
-	case rubbish:
-		used, err := StoodOn(ctx, s.host, s.pool, s.volume)
-		switch {
-		case err != nil:
-			return err
-		case used != "":
-			return s.mark(ctx)
-		}
-		return s.remove(ctx, s.volume)
-	}
-	if _, err := s.host.GetVolume(ctx, s.pool, s.marker); err == nil {
-		return s.remove(ctx, s.marker)
-	}
-	return nil
-}
-
-// remove deletes a volume that may have gone meanwhile. For one that isn't there no deletion is sent: it could
-// take effect late, on one that is.
-func (s slot) remove(ctx context.Context, name string) error {
-	if _, err := s.host.GetVolume(ctx, s.pool, name); err != nil {
-		if errors.Is(err, hypervisor.ErrNotFound) {
-			return nil
-		}
-		return err
-	}
-	if err := s.host.DeleteVolume(ctx, s.pool, name); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
-		return fmt.Errorf("remains of an upload: %w", err)
-	}
-	return nil
-}
-
-// condition is what is found where an image belongs.
-type condition int
-
-const (
-	absent  condition = iota // no volume
-	whole                    // a volume and its marker
-	rubbish                  // a volume without marker that has stopped growing
-)
-
-// await watches the image's place until it is one of the conditions.
-func (c *Cache) await(ctx context.Context, s slot) (condition, error) {
+// await waits while somebody's upload grows, and settles what becomes of one that stands still. What disks stand on
+// was whole once, whatever became of its marker, and is sealed again; other remains are burnt.
+func (c *Cache) await(ctx context.Context, p place) error {
 	size, grown := int64(-1), time.Now()
 	for {
-		v, err := s.host.GetVolume(ctx, s.pool, s.volume)
-		if errors.Is(err, hypervisor.ErrNotFound) {
-			return absent, nil
-		}
-		if err != nil {
-			return absent, err
-		}
-		switch _, err := s.host.GetVolume(ctx, s.pool, s.marker); {
-		case err == nil:
-			return whole, nil
-		case !errors.Is(err, hypervisor.ErrNotFound):
-			return absent, err
+		found, v, err := p.look(ctx)
+		if err != nil || found != begun {
+			return err
 		}
 		if v.Allocated != size {
 			size, grown = v.Allocated, time.Now()
 		} else if time.Since(grown) >= c.opts.Stall {
-			return rubbish, nil
+			break
 		}
 		if err := pause(ctx, c.opts.Poll); err != nil {
-			return absent, err
+			return err
 		}
 	}
+	user, err := StoodOn(ctx, p.host, p.pool, p.volume)
+	if err != nil {
+		return err
+	}
+	if user != "" {
+		return p.mark(ctx, sealed)
+	}
+	return p.mark(ctx, burnt)
 }
 
-// upload makes the volume, fills it and marks it whole. Who makes the volume owns it: ErrExists says
-// that somebody else has begun meanwhile. A marker that stands there already is of an earlier volume.
-func (c *Cache) upload(ctx context.Context, s slot, file File, progress Progress) error {
-	spec := hypervisor.VolumeSpec{Name: s.volume, Format: file.Format, Bytes: file.VirtualSize}
-	if _, err := s.host.CreateVolume(ctx, s.pool, spec); err != nil {
+// upload makes the volume, fills it and seals the place. Who makes the volume fills it: ErrExists says that somebody
+// else has begun meanwhile, or has given it up.
+func (p place) upload(ctx context.Context, file File, progress Progress) error {
+	spec := hypervisor.VolumeSpec{Name: p.volume, Format: file.Format, Bytes: file.VirtualSize}
+	if _, err := p.host.CreateVolume(ctx, p.pool, spec); err != nil {
 		if errors.Is(err, hypervisor.ErrNoSpace) {
-			s.discard(ctx)
+			p.giveUp(ctx)
 		}
 		return err
 	}
-	err := s.remove(ctx, s.marker)
-	if err == nil {
-		err = s.fill(ctx, file, progress)
-	}
-	if err == nil {
-		err = c.untouched(ctx, s, file)
-	}
+	err := p.fill(ctx, file, progress)
 	if err == nil {
 		err = file.unchanged()
 	}
-	if errors.Is(err, hypervisor.ErrExists) {
-		return err // what stands there is not ours to discard
-	}
 	if err != nil {
-		s.discard(ctx)
+		p.giveUp(ctx)
 		return err
 	}
-	return s.mark(ctx)
+	return p.mark(ctx, sealed)
 }
 
-func (s slot) fill(ctx context.Context, file File, progress Progress) error {
+func (p place) fill(ctx context.Context, file File, progress Progress) error {
 	r, err := file.Open()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrImage, err)
@@ -252,49 +256,51 @@ func (s slot) fill(ctx context.Context, file File, progress Progress) error {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("%w: %w", ErrImage, err)
 	}
-	return s.host.UploadVolume(ctx, s.pool, s.volume, r, file.Size, func(done int64) { progress.report(done, file.Size) })
+	return p.host.UploadVolume(ctx, p.pool, p.volume, r, file.Size, func(done int64) { progress.report(done, file.Size) })
 }
 
-// untouched tests that the volume under our name is the one that we filled: somebody who took ours for
-// rubbish is filling a new one, which grows. On storage that compresses, a whole one is small, but still.
-func (c *Cache) untouched(ctx context.Context, s slot, file File) error {
-	size, since := int64(-1), time.Now()
-	for {
-		v, err := s.host.GetVolume(ctx, s.pool, s.volume)
-		switch {
-		case err != nil:
-			return err
-		case v.Allocated >= file.Size, v.Allocated == size && time.Since(since) >= c.opts.Stall:
-			return nil
-		case size >= 0 && v.Allocated != size:
-			return fmt.Errorf("volume %s: somebody else uploads it: %w", s.volume, hypervisor.ErrExists)
-		}
-		size = v.Allocated
-		if err := pause(ctx, c.opts.Poll); err != nil {
-			return err
-		}
-	}
-}
-
-// mark says that the volume is whole.
-func (s slot) mark(ctx context.Context) error {
-	_, err := s.host.CreateVolume(ctx, s.pool, hypervisor.VolumeSpec{Name: s.marker, Format: "raw", Bytes: sector})
+// mark makes the place's marker, unless it has one: the first decides.
+func (p place) mark(ctx context.Context, size int64) error {
+	_, err := p.host.CreateVolume(ctx, p.pool, hypervisor.VolumeSpec{Name: p.marker, Format: "raw", Bytes: size})
 	if errors.Is(err, hypervisor.ErrExists) {
 		return nil
 	}
 	if errors.Is(err, hypervisor.ErrUnknown) {
-		_, err = s.host.GetVolume(ctx, s.pool, s.marker)
+		if _, lookErr := p.host.GetVolume(ctx, p.pool, p.marker); lookErr == nil {
+			return nil
+		}
 	}
 	return err
 }
 
-// discardTimeout bounds the clean-up after a failed upload.
-const discardTimeout = 10 * time.Second
+// remove deletes the volume of a burnt place, if it is there.
+func (p place) remove(ctx context.Context) error {
+	if _, err := p.host.GetVolume(ctx, p.pool, p.volume); err != nil {
+		if errors.Is(err, hypervisor.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	if err := p.host.DeleteVolume(ctx, p.pool, p.volume); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+		return fmt.Errorf("remains of an upload: %w", err)
+	}
+	return nil
+}
 
-// discard removes what a failed upload of ours left. When that fails too, the missing marker still tells
-// the next one what it is.
-func (s slot) discard(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardTimeout)
+// giveUpTimeout bounds the clean-up after a failed upload.
+const giveUpTimeout = 10 * time.Second
+
+// giveUp burns the place of an upload of ours that failed. When that fails too, the missing marker still tells
+// the next one what it is. Where no marker has room beside the remains, these go first: nobody else deletes what
+// has no marker.
+func (p place) giveUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUpTimeout)
 	defer cancel()
-	_ = s.host.DeleteVolume(ctx, s.pool, s.volume)
+	if err := p.mark(ctx, burnt); errors.Is(err, hypervisor.ErrNoSpace) {
+		_ = p.remove(ctx)
+		_ = p.mark(ctx, burnt)
+	}
+	if found, _, err := p.look(ctx); err == nil && found == givenUp { // somebody else may have sealed it
+		_ = p.remove(ctx)
+	}
 }

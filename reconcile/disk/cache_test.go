@@ -67,12 +67,13 @@ func fetchSimulated(t *testing.T) File {
 	return f
 }
 
-// wantCached checks that the pool has one whole image with its marker.
+// wantCached checks that the pool has one whole image with its marker, and nothing else but the markers of places that
+// were given up.
 func wantCached(t *testing.T, w *sim.World, host string) {
 	t.Helper()
 	var have []string
 	for _, d := range w.Truth().Disks {
-		if d.Host != host {
+		if d.Host != host || strings.HasSuffix(d.Name, ".ok") && d.Bytes == burnt {
 			continue
 		}
 		have = append(have, d.Name[:9]+d.Name[strings.LastIndex(d.Name, "."):])
@@ -82,6 +83,16 @@ func wantCached(t *testing.T, w *sim.World, host string) {
 	}
 	if got := strings.Join(have, " "); got != "np-image-.ok np-image-.qcow2" {
 		t.Errorf("pool of %q holds %q, want one image and its marker", host, got)
+	}
+}
+
+// wantNothing checks that the pools hold nothing but markers of places that were given up.
+func wantNothing(t *testing.T, w *sim.World) {
+	t.Helper()
+	for _, d := range w.Truth().Disks {
+		if !strings.HasSuffix(d.Name, ".ok") || d.Bytes != burnt {
+			t.Errorf("left behind: %+v", d)
+		}
 	}
 }
 
@@ -192,23 +203,24 @@ func TestUploadThatWasTakenForRubbish(t *testing.T) {
 	})
 }
 
-// wantNoHalfImage checks that no marker stands beside an image that isn't whole.
+// wantNoHalfImage checks that no marker seals an image that isn't whole.
 func wantNoHalfImage(t *testing.T, w *sim.World) {
 	t.Helper()
-	half, marked := false, false
+	half := map[string]bool{}
 	for _, d := range w.Truth().Disks {
-		marked = marked || strings.HasSuffix(d.Name, ".ok")
-		half = half || d.Incomplete
+		half[strings.TrimSuffix(d.Name, ".qcow2")] = d.Incomplete
 	}
-	if half && marked {
-		t.Fatal("a marker stands beside a half image")
+	for _, d := range w.Truth().Disks {
+		if place, ok := strings.CutSuffix(d.Name, ".ok"); ok && d.Bytes == sealed && half[place] {
+			t.Fatal("a marker seals a half image")
+		}
 	}
 }
 
 func TestHalfAnUploadIsDoneAgain(t *testing.T) {
 	stage(t, func(t *testing.T, w *sim.World, a, _ hypervisor.Host, uploads *int) {
 		file := fetchSimulated(t)
-		name, _ := volumeNames(file.Digest, file.Format)
+		name, _ := placeNames(file.Digest, file.Format, 0)
 		if _, err := a.EnsurePool(t.Context(), local); err != nil {
 			t.Fatal(err)
 		}
@@ -241,7 +253,12 @@ func TestMarkerWithoutItsImage(t *testing.T) {
 		if err := a.DeleteVolume(t.Context(), local, strings.TrimPrefix(got.Path, local.Path+"/")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := images.EnsureImage(t.Context(), a, local, debian, nil); err != nil {
+		again, err := images.EnsureImage(t.Context(), a, local, debian, nil)
+		if err != nil || again.Path == got.Path {
+			t.Fatalf("the deleted image is made again as %s, %v", again.Path, err)
+		}
+		_, marker := placeNames(got.Digest, got.Format, 0)
+		if err := a.DeleteVolume(t.Context(), local, marker); err != nil { // just to count the rest
 			t.Fatal(err)
 		}
 		wantCached(t, w, "a1")
@@ -285,9 +302,7 @@ func TestFullPoolKeepsNothing(t *testing.T) {
 		}
 		_, err = simulated().EnsureImage(t.Context(), small, local, debian, nil)
 		wantKind(t, "200 MiB into 100", err, hypervisor.ErrNoSpace)
-		if disks := w.Truth().Disks; len(disks) != 0 {
-			t.Errorf("left behind: %+v", disks)
-		}
+		wantNothing(t, w)
 	})
 }
 
@@ -319,9 +334,7 @@ func TestChangedFileIsNotCached(t *testing.T) {
 		file.same = func() error { return ErrImage }
 		_, err := NewCache(CacheOptions{}).EnsureImage(t.Context(), a, local, file, nil)
 		wantKind(t, "a file that changed during its upload", err, ErrImage)
-		if disks := w.Truth().Disks; len(disks) != 0 {
-			t.Errorf("left behind: %+v", disks)
-		}
+		wantNothing(t, w)
 	})
 }
 
@@ -397,7 +410,7 @@ func TestImageInUseIsNotRubbish(t *testing.T) {
 		if _, err := a.CreateVolume(t.Context(), local, overlay); err != nil {
 			t.Fatal(err)
 		}
-		_, marker := volumeNames(base.Digest, base.Format)
+		_, marker := placeNames(base.Digest, base.Format, 0)
 		if err := a.DeleteVolume(t.Context(), local, marker); err != nil {
 			t.Fatal(err)
 		}
@@ -407,6 +420,43 @@ func TestImageInUseIsNotRubbish(t *testing.T) {
 		}
 		if *uploads != 1 {
 			t.Errorf("uploaded %d times: the file under a disk was replaced", *uploads)
+		}
+	})
+}
+
+// TestLateDeletionOfAnUpload: the remains of an upload are deleted, nobody hears of it, and the deletion takes effect
+// when the image is there and a disk stands on it. It finds only the remains.
+func TestLateDeletionOfAnUpload(t *testing.T) {
+	stage(t, func(t *testing.T, w *sim.World, a, _ hypervisor.Host, _ *int) {
+		for _, fault := range []string{"fail a1 UploadVolume x1", "late a1 DeleteVolume 10m x2"} {
+			if err := w.Do(fault); err != nil {
+				t.Fatal(err)
+			}
+		}
+		images := simulated()
+		var image Image
+		var err error
+		for range 3 {
+			if image, err = images.EnsureImage(t.Context(), a, local, debian, nil); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := Volume{Name: VolumeName("u1", hypervisor.DiskRoot, 0, "qcow2"), Format: "qcow2", Bytes: 1 << 30, Backing: image}
+		if _, err := EnsureVolume(t.Context(), a, local, root); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		deletions := w.Truth().Deletions
+		for _, d := range deletions {
+			if d.Path == image.Path {
+				t.Errorf("the image was deleted from under its disk at %s", d.At)
+			}
+		}
+		if len(deletions) == 0 {
+			t.Error("nothing was deleted")
 		}
 	})
 }

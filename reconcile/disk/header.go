@@ -23,7 +23,9 @@ func Inspect(r io.ReaderAt, size int64, format string) (virtual int64, err error
 	head = head[:n]
 	switch format {
 	case "qcow2":
-		virtual, err = inspectQcow2(head)
+		if virtual, err = inspectQcow2(head); err == nil {
+			err = inspectTables(r, head, size)
+		}
 	case "raw":
 		virtual, err = (size+sector-1)/sector*sector, inspectRaw(r, head, size)
 	default:
