@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,7 +104,7 @@ func (l *lab) destroy() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	approved, err := l.c.Approve(l.t.Context(), planner.Approval{Options: all, Base: plan.Base, Digest: plan.Digest, By: "test", Request: "req-2"})
+	approved, err := l.c.Approve(l.t.Context(), planner.Approval{Options: all, Base: plan.Base, Digest: plan.Digest, By: "test", Request: fmt.Sprintf("destroy-%d", l.rec.State().Index)})
 	if err != nil || approved.Stale {
 		l.t.Fatalf("approve: stale %v, %v", approved.Stale, err)
 	}

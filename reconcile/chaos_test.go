@@ -132,7 +132,7 @@ func (l *lab) tryToApply(d time.Duration) {
 			return
 		}
 		approved, err := l.c.Approve(ctx, planner.Approval{
-			Spec: &wanted, Options: planner.Options{AllowPartial: true}, Base: plan.Base, Digest: plan.Digest, Request: "chaos",
+			Spec: &wanted, Options: planner.Options{AllowPartial: true}, Base: plan.Base, Digest: plan.Digest, Request: fmt.Sprintf("chaos-%d", l.rec.State().Index),
 		})
 		if err != nil {
 			return
