@@ -55,6 +55,7 @@ type computation struct {
 
 	failures map[attempt]failure
 	names    map[*host]map[string]string // domain name -> UUID
+	unread   []string                    // hosts of which nobody knows what they hold
 
 	// Named buckets, each in spec order.
 	creates []*spec.Instance  // to place

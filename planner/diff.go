@@ -39,7 +39,7 @@ func (c *computation) compare() {
 		c.remove(r)
 	}
 	for _, in := range fresh {
-		if c.creatable(in) && !c.inTheWay(in) {
+		if c.creatable(in) && !c.inTheWay(in) && !c.mayBeElsewhere(in) {
 			c.creates = append(c.creates, in)
 		}
 	}

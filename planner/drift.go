@@ -140,7 +140,7 @@ func (c *computation) missing(r *record) bool {
 func (c *computation) unseenHosts(r *record) []string {
 	var names []string
 	for _, h := range c.hosts {
-		if h != r.host && !h.reachable && h.record != nil && h.record.Claimed {
+		if h != r.host && !h.reachable && h.record != nil && (h.record.Claimed || h.record.Unread) {
 			names = append(names, h.name())
 		}
 	}

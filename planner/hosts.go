@@ -82,6 +82,7 @@ func (c *computation) lookAtHosts() {
 		}
 	}
 	c.refuseOldCopy()
+	c.lookForUnread()
 	c.buildFleet()
 }
 

@@ -59,6 +59,8 @@ const (
 	CodeTwice           = "twice"             // the domain runs on two hosts
 	CodeBehind          = "behind"            // a host has seen a later record than ours
 	CodeUnknownDomain   = "unknown-domain"    // our stamp, but not in the record
+	CodeHostUnread      = "host-unread"       // a takeover could not read what a host holds
+	CodeUnread          = "unread"            // it may be on such a host, or its address in use there
 	CodeOtherCluster    = "other-cluster"     // a wanted address is stamped by another cluster
 	CodeNameTaken       = "name-taken"        // a domain that isn't ours has the name
 	CodeStaleCopy       = "stale-copy"        // an old definition is left on another host

@@ -140,6 +140,9 @@ func (c *Controller) recordInventory(ctx context.Context, seen *planner.Observed
 				Host: address, Name: name, Inventory: h.Inventory, Claimed: h.Claimed,
 			}})
 		}
+		if recorded != nil && recorded.Unread && !planner.Unread(st, address, h) {
+			commands = append(commands, state.Command{Survey: &state.Survey{Read: []spec.Address{address}}})
+		}
 	}
 	if err := c.commitAll(ctx, commands); err != nil {
 		return fmt.Errorf("record inventories: %w", err)

@@ -446,7 +446,7 @@ func TestTakeover(t *testing.T) {
 			t.Errorf("a fresh record would create %d, errors %v", plan.Summary.Create, plan.Errors)
 		}
 		wanted := l.snapshot()
-		if err := l.c.Takeover(t.Context(), &wanted, "test"); err != nil {
+		if err := l.c.Takeover(t.Context(), &wanted, nil, "test"); err != nil {
 			t.Fatal(err)
 		}
 		l.apply()

@@ -159,7 +159,7 @@ func TestOldCopy(t *testing.T) {
 		}
 		l.begin()
 		defer l.kill()
-		if err := l.c.Takeover(t.Context(), &l.spec, "test"); err != nil {
+		if err := l.c.Takeover(t.Context(), &l.spec, nil, "test"); err != nil {
 			t.Fatal(err)
 		}
 		l.apply()
@@ -189,7 +189,7 @@ func TestTakeoverWithSilentHost(t *testing.T) {
 		l.begin()
 		defer l.kill()
 		wanted := l.snapshot()
-		if err := l.c.Takeover(t.Context(), &wanted, "test"); err == nil {
+		if err := l.c.Takeover(t.Context(), &wanted, nil, "test"); err == nil {
 			t.Error("a takeover without one of the hosts says nothing of it")
 		}
 		l.apply()
@@ -200,7 +200,7 @@ func TestTakeoverWithSilentHost(t *testing.T) {
 			t.Fatalf("a guest that may run elsewhere is not frozen\n%s", l.dump())
 		}
 		l.world.SetCondition(guest.Host, sim.Up)
-		if err := l.c.Takeover(t.Context(), &wanted, "test"); err != nil {
+		if err := l.c.Takeover(t.Context(), &wanted, nil, "test"); err != nil {
 			t.Fatal(err)
 		}
 		l.apply()
@@ -212,6 +212,63 @@ func TestTakeoverWithSilentHost(t *testing.T) {
 			t.Errorf("%+v, running %v", in, l.on())
 		}
 	})
+}
+
+// TestTakeoverLeavesRoomForWhatItDidNotSee: guests of a silent host aren't made a second time, nor do others get
+// their addresses, whatever the spec asks for, until the host was read, is seen to be empty, or is said to be gone.
+func TestTakeoverLeavesRoomForWhatItDidNotSee(t *testing.T) {
+	for _, ends := range []string{"seen", "gone", "empty"} {
+		t.Run(ends, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLab(t, 3, false)
+				l.begin()
+				l.want(6)
+				l.apply()
+				l.kill()
+				l.world.SetCondition("kvm2", sim.Cut)
+				l.rec = cluster.NewMemory(state.Sim)
+				l.begin()
+				defer l.kill()
+				l.want(9)
+				wanted := l.snapshot()
+				if err := l.c.Takeover(t.Context(), &wanted, nil, "test"); err == nil {
+					t.Error("a takeover without one of the hosts says nothing of it")
+				}
+				l.apply()
+				if unread := l.rec.State().Unread(); len(unread) != 1 || l.rec.State().Instances.Len() != 4 || l.total() != 6 {
+					t.Fatalf("%d hosts unread, %d instances, %d run\n%s", len(unread), l.rec.State().Instances.Len(), l.total(), l.dump())
+				}
+				var gone []spec.Address
+				most := 9
+				switch ends {
+				case "gone":
+					gone, most = []spec.Address{"host.kvm2"}, 11 // two that nobody will see again
+				case "empty":
+					for _, d := range l.world.Truth().Domains {
+						if d.Host == "kvm2" {
+							behind := l.world.Behind("kvm2")
+							if err := errors.Join(behind.DestroyDomain(t.Context(), d.UUID), behind.UndefineDomain(t.Context(), d.UUID),
+								behind.ReleaseClaim(t.Context(), d.Definition.Stamp.Cluster)); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+								t.Fatal(err)
+							}
+						}
+					}
+				}
+				if ends != "gone" {
+					l.world.SetCondition("kvm2", sim.Up)
+				}
+				if ends != "empty" {
+					if err := l.c.Takeover(t.Context(), &wanted, gone, "test"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				l.apply()
+				if unread := l.rec.State().Unread(); len(unread) != 0 || l.rec.State().Instances.Len() != 9 || l.total() != most {
+					t.Errorf("%d hosts unread, %d instances, %d run, want %d\n%s", len(unread), l.rec.State().Instances.Len(), l.total(), most, l.dump())
+				}
+			})
+		})
+	}
 }
 
 // TestTakeoverThaws: an instance that was frozen because it ran twice is not frozen for good.
@@ -246,7 +303,7 @@ func TestTakeoverThaws(t *testing.T) {
 				if survives != "recorded" {
 					check(there.UndefineDomain(t.Context(), guest.UUID))
 				}
-				check(l.c.Takeover(t.Context(), &l.spec, "test"))
+				check(l.c.Takeover(t.Context(), &l.spec, nil, "test"))
 				l.apply()
 				l.matches()
 				if l.total() != 1 {

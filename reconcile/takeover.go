@@ -17,12 +17,14 @@ import (
 // Takeover makes the hosts of desired this cluster's, in place of the one that claimed them before, and
 // rebuilds the record from the stamps found there: for a record that was lost, or fell behind. Only
 // hosts and domains of the same fleet are taken. It is a command of its own, because it takes hosts
-// away from whoever has them; it can be repeated, and must be when a host did not answer.
+// away from whoever has them; it can be repeated, and must be when a host did not answer: till then nothing
+// new is made, because it may be there. Of a host in gone that doesn't answer it is taken as said that it is off for
+// good, or holds nothing of this fleet.
 //
-// Order: claims, then the record, then stamps. A crash in between leaves the hosts ours and the rest
-// for the next try. Each taken domain gets a higher generation, so that a former controller that
+// Order: claims, then the record, then stamps. A crash in between leaves the hosts ours, to be read by the next
+// try. Each taken domain gets a higher generation, so that a former controller that
 // still lives sees that it is behind.
-func (c *Controller) Takeover(ctx context.Context, desired *spec.Spec, by string) error {
+func (c *Controller) Takeover(ctx context.Context, desired *spec.Spec, gone []spec.Address, by string) error {
 	if err := c.leading(); err != nil {
 		return err
 	}
@@ -39,16 +41,15 @@ func (c *Controller) Takeover(ctx context.Context, desired *spec.Spec, by string
 	if t.fleet == "" {
 		t.fleet = t.st.Fleet
 	}
-	// The record has to know of this epoch before any host does; the empty purge only moves its clock.
-	if _, err := c.rec.Propose(ctx, state.Command{Purge: &state.Purge{}}); err != nil {
+	// The record has to know of this epoch, and that nothing was read yet, before any host is touched.
+	survey := state.Survey{By: by}
+	for i := range t.spec.Hosts {
+		survey.Unread = append(survey.Unread, t.spec.Hosts[i].Address)
+	}
+	if err := c.commit(ctx, state.Command{Survey: &survey}); err != nil {
 		return fmt.Errorf("begin the takeover: %w", err)
 	}
-	for i := range t.spec.Hosts {
-		if err := t.takeHost(ctx, &t.spec.Hosts[i]); err != nil {
-			t.silent = append(t.silent, t.spec.Hosts[i].Name)
-			t.errs = append(t.errs, fmt.Errorf("%s: %w", t.spec.Hosts[i].Name, err))
-		}
-	}
+	t.takeHosts(ctx, gone)
 	if err := t.record(ctx, by); err != nil {
 		return err
 	}
@@ -71,6 +72,32 @@ type takeover struct {
 
 	known  map[string]*state.Instance // what the record has, by UUID
 	silent []string                   // hosts that could not be looked at
+	survey state.Survey               // what is known of hosts afterwards
+}
+
+// takeHosts takes all hosts of the spec that answer.
+func (t *takeover) takeHosts(ctx context.Context, gone []spec.Address) {
+	for i := range t.spec.Hosts {
+		h := &t.spec.Hosts[i]
+		err := t.takeHost(ctx, h)
+		switch {
+		case err == nil, errors.Is(err, hypervisor.ErrClaimed): // what is there is read, or another fleet's
+			t.survey.Read = append(t.survey.Read, h.Address)
+		case slices.Contains(gone, h.Address) && errors.Is(err, hypervisor.ErrUnreachable):
+			t.survey.Gone = append(t.survey.Gone, h.Address)
+			t.c.log.Warn("taken as gone", "host", h.Name, "why", err)
+			continue
+		}
+		if err != nil {
+			t.silent = append(t.silent, h.Name)
+			t.errs = append(t.errs, fmt.Errorf("%s: %w", h.Name, err))
+		}
+	}
+	for _, a := range gone { // that left the spec
+		if !slices.ContainsFunc(t.spec.Hosts, func(h spec.Host) bool { return h.Address == a }) {
+			t.survey.Gone = append(t.survey.Gone, a)
+		}
+	}
 }
 
 // finding is an instance that was found by its stamp.
@@ -189,6 +216,8 @@ func (t *takeover) record(ctx context.Context, by string) error {
 		commands = append(commands, state.Command{Restore: &state.Restore{Instances: []state.Instance{*inst}, By: by}})
 	}
 	commands = append(commands, t.thaws()...)
+	t.survey.By = by
+	commands = append(commands, state.Command{Survey: &t.survey})
 	if err := t.c.commitAll(ctx, commands); err != nil {
 		return fmt.Errorf("record what was found: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/spec"
 )
 
 func (h *Handler) doctor(w http.ResponseWriter, r *http.Request) {
@@ -41,7 +42,8 @@ func (h *Handler) takeover(w http.ResponseWriter, r *http.Request) {
 		fail(w, h.readOnly())
 		return
 	}
-	if err := h.Inspector.Takeover(r.Context(), desired, req.By); err != nil {
+	gone := each(req.Gone, func(a *string) spec.Address { return spec.Address(*a) })
+	if err := h.Inspector.Takeover(r.Context(), desired, gone, req.By); err != nil {
 		fail(w, err)
 		return
 	}

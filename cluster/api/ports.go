@@ -37,7 +37,7 @@ type Executor interface {
 // Inspector checks hosts and rebuilds a lost record.
 type Inspector interface {
 	Doctor(ctx context.Context, desired *spec.Spec) ([]planner.Check, error)
-	Takeover(ctx context.Context, desired *spec.Spec, by string) error
+	Takeover(ctx context.Context, desired *spec.Spec, gone []spec.Address, by string) error
 }
 
 // Consoles connects to serial ports.

@@ -112,6 +112,7 @@ func (v *fleetView) host(h *spec.Host) wire.Host {
 	if ok {
 		inventory, used = recorded.Inventory, recorded.Used
 	}
+	out.Unread = planner.Unread(v.st, h.Address, v.seen.Hosts[h.Address])
 	if o := v.seen.Hosts[h.Address]; o != nil {
 		out.LastSeen, out.Error = o.LastSeen, o.Error
 		out.State = hostState(o, v.st.ClusterID)
@@ -136,6 +137,9 @@ func (v *fleetView) host(h *spec.Host) wire.Host {
 		out.Disk.Limit += p.Limit
 	}
 	out.Disk.Limit += out.Disk.Foreign
+	if len(out.Pools) == 0 { // never looked at
+		out.Disk.Limit = limits.AllowedDiskMiB()
+	}
 	return out
 }
 

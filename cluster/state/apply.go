@@ -87,6 +87,8 @@ func (t *transition) run(c Command) *Refusal {
 		return t.purge(c.Purge)
 	case c.Restore != nil:
 		return t.restore(c.Restore)
+	case c.Survey != nil:
+		return t.survey(c.Survey)
 	case c.RaiseLevel != nil:
 		return t.raiseLevel(c.RaiseLevel)
 	case c.CreateToken != nil:

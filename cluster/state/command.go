@@ -35,6 +35,7 @@ type Command struct {
 	Freeze       *Freeze       `json:"freeze,omitempty"`
 	Purge        *Purge        `json:"purge,omitempty"`
 	Restore      *Restore      `json:"restore,omitempty"`
+	Survey       *Survey       `json:"survey,omitempty"`
 	RaiseLevel   *RaiseLevel   `json:"raise_level,omitempty"`
 	// Of LevelServed:
 	CreateToken *CreateToken `json:"create_token,omitempty"`

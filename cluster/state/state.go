@@ -73,6 +73,7 @@ type Host struct {
 	Name      string       `json:"name"`
 	Inventory Inventory    `json:"inventory"`
 	Claimed   bool         `json:"claimed,omitempty"` // our claim was read back there
+	Unread    bool         `json:"unread,omitempty"`  // a takeover could not read what is on it; see Survey
 	// FailedBuilds counts failed creates since the last one that worked: the build_failure weigher's raw value.
 	FailedBuilds int   `json:"failed_builds,omitempty"`
 	Used         Usage `json:"used"` // of our instances, in-flight operations counted at both ends

@@ -43,8 +43,11 @@ func (t *transition) setClaim(address spec.Address, claimed bool) {
 	t.Hosts = t.Hosts.With(string(address), h)
 }
 
-// forgetHost drops the record of a host that left the spec and holds nothing.
+// forgetHost drops the record of a host that left the spec and is known to hold nothing.
 func (t *transition) forgetHost(address spec.Address) {
+	if h, ok := t.Hosts.Get(string(address)); ok && h.Unread {
+		return
+	}
 	if t.Desired.host(address) == nil && len(t.Residents(address)) == 0 {
 		t.Hosts = t.Hosts.Without(string(address))
 	}

@@ -56,8 +56,11 @@ type StatusRequest struct {
 
 // TakeoverRequest asks to rebuild the record from what is stamped on the hosts.
 type TakeoverRequest struct {
-	Spec *Spec  `json:"spec"`
-	By   string `json:"by,omitempty"`
+	Spec *Spec `json:"spec"`
+	// Gone are addresses of hosts that are off for good, or hold no guests of this fleet: the operator's word, which
+	// is recorded.
+	Gone []string `json:"gone,omitempty"`
+	By   string   `json:"by,omitempty"`
 }
 
 // CancelRequest stops work: no further operation starts, and with Abort the running ones are asked to

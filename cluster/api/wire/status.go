@@ -31,6 +31,7 @@ type Host struct {
 	State     string    `json:"state"`  // up, unreachable, unclaimed, foreign, unknown
 	Error     string    `json:"error,omitempty"`
 	LastSeen  time.Time `json:"last_seen,omitzero"`
+	Unread    bool      `json:"unread,omitempty"` // a takeover could not read what it holds
 	Instances int       `json:"instances"`
 	VCPUs     Use       `json:"vcpus"`
 	Memory    Use       `json:"memory_mib"`

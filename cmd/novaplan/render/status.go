@@ -79,10 +79,13 @@ func hostTable(s *wire.Status, o Options) string {
 	return t.String()
 }
 
-// hostNote is why a host doesn't answer, or that its mode isn't what the spec says.
+// hostNote is why a host doesn't answer, that nobody knows what it holds, or that its mode isn't what the spec says.
 func hostNote(h *wire.Host) string {
 	if h.Error == "" && h.Wanted != "" && h.Wanted != h.Mode {
 		return fmt.Sprintf("mode = %q is not applied", h.Wanted)
+	}
+	if h.Unread {
+		return strings.TrimPrefix(h.Error+"; not seen by the takeover", "; ")
 	}
 	return h.Error
 }
