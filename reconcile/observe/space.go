@@ -198,11 +198,12 @@ func steady(recorded *state.PoolInventory, seen state.PoolInventory) state.PoolI
 	return seen
 }
 
-// The names of cached images: package disk makes them.
+// The names of cached images and the size of a marker: package disk makes them.
 const (
 	imagePrefix = "np-image-"
 	imageMarker = ".ok"
 	imageDigits = 12
+	imageBurnt  = 1024 // bytes of a marker that says that there is no image
 )
 
 // cachedImages returns the first digits of the digests of the images that a pool has whole, sorted: a marker stands
@@ -211,7 +212,7 @@ func cachedImages(volumes []hypervisor.Volume) []string {
 	var digests []string
 	for i := range volumes {
 		rest, ours := strings.CutPrefix(volumes[i].Name, imagePrefix)
-		if ours && strings.HasSuffix(rest, imageMarker) && len(rest) >= imageDigits+len(imageMarker) {
+		if ours && volumes[i].Bytes != imageBurnt && strings.HasSuffix(rest, imageMarker) && len(rest) >= imageDigits+len(imageMarker) {
 			digests = append(digests, rest[:imageDigits])
 		}
 	}
