@@ -70,7 +70,7 @@ func newRoot(c *console) *cobra.Command {
 	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c))
 	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c))
 	add("server", newTLS(c))
-	root.AddCommand(newVersion(c), newCompletion(c), newMan(root))
+	root.AddCommand(newVersion(c), newCompletion(c), newMan(root), newEvaluate(c))
 	root.Version = version // -version, as Terraform's users write it
 	root.SetVersionTemplate("novaplan {{.Version}}\n")
 	return root

@@ -3,6 +3,7 @@ package watch
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,17 @@ import (
 // Sum is a digest of what was found somewhere: of a file's content, of a folder's list of files, or of the
 // reason why there is nothing to read.
 type Sum [sha256.Size]byte
+
+// MarshalText writes a Sum as hexadecimal digits.
+func (s Sum) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%x", s[:]), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *Sum) UnmarshalText(text []byte) error {
+	if n, err := hex.Decode(s[:], text[:min(len(text), 2*len(s))]); err != nil || n != len(s) || len(text) != 2*len(s) {
+		return fmt.Errorf("%q is no digest", text)
+	}
+	return nil
+}
 
 // SumOf returns the Sum of a file's content.
 func SumOf(content []byte) Sum { return sum("file", content) }

@@ -45,3 +45,20 @@ func TestTruncatedFindsEveryCut(t *testing.T) {
 		}
 	})
 }
+
+func TestSumAsText(t *testing.T) {
+	want := SumOf([]byte("x"))
+	text, err := want.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Sum
+	if err := got.UnmarshalText(text); err != nil || got != want {
+		t.Errorf("%x, %v", got, err)
+	}
+	for _, bad := range []string{"", "zz", string(text[2:]), string(text) + "00"} {
+		if err := new(Sum).UnmarshalText([]byte(bad)); err == nil {
+			t.Errorf("%q is taken for a digest", bad)
+		}
+	}
+}
