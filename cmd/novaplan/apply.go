@@ -127,7 +127,7 @@ func (c *console) open(ctx context.Context, path string, saved bool, flags *appl
 	if p.session, err = take(ctx, p.place, cluster.Options{Fleet: p.spec.Fleet}, opts); err != nil {
 		return nil, err
 	}
-	return p, p.ask(ctx, flags.options(), keyToKeep)
+	return p, c.asked(ctx, p, flags.options(), keyToKeep)
 }
 
 // applying is one apply, from the plan to the outputs.

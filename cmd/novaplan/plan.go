@@ -143,7 +143,7 @@ func (c *console) makePlan(ctx context.Context, dir string, flags *planFlags, us
 	if p.session, err = reach(ctx, p.place); err != nil {
 		return nil, err
 	}
-	return p, p.ask(ctx, flags.options(), use)
+	return p, c.asked(ctx, p, flags.options(), use)
 }
 
 // prepare loads the spec of a folder and finds out where its record is.
@@ -160,6 +160,18 @@ func (c *console) prepare(ctx context.Context, dir string, flags *specFlags, com
 		p.place.rewire(p.spec)
 	}
 	return p, nil
+}
+
+// asked gets the plan and checks what it needs from here. A failure closes the session.
+func (c *console) asked(ctx context.Context, p *planned, opts wire.Options, use keyUse) error {
+	if err := p.ask(ctx, opts, use); err != nil {
+		return err
+	}
+	err := c.checkImages(ctx, p)
+	if err != nil {
+		_ = p.session.close()
+	}
+	return err
 }
 
 // ask seals the spec and gets the plan. A failure closes the session.

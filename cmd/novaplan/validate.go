@@ -15,7 +15,7 @@ func newValidate(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",
 		Short: "Check the spec; no host is asked",
-		Long:  "Validate loads the spec in a folder and reports every mistake in one run. No host is asked, nothing is written.",
+		Long:  "Validate loads the spec in a folder and reports every mistake in one run, also in the format of local\nimages that are there. No host is asked, nothing is written.",
 		Example: `  novaplan validate
   novaplan validate -json examples/quickstart   # for editors`,
 		Args: atMost(1, "one folder"),
@@ -25,6 +25,9 @@ func newValidate(c *console) *cobra.Command {
 				return err
 			}
 			folder, diags := lang.Load(cmd.Context(), folderOf(args), opts)
+			if !diags.HasErrors() {
+				diags = diags.Extend(inspectImages(folder))
+			}
 			if asJSON {
 				if err := lang.WriteJSON(c.Out, diags, folder.Files); err != nil {
 					return err
