@@ -80,10 +80,10 @@ func (c *computation) imagesToBring() map[imagePlace]bool {
 	return wanted
 }
 
-// imagesThere are the places that have an image already, as far as the record tells: an instance was
+// imagesThere are the places that have an image already: it was seen there, or the record tells that an instance was
 // built from it there. What is being built, or on its way, brings its own.
 func (c *computation) imagesThere() []imagePlace {
-	var there []imagePlace
+	there := c.imagesSeen()
 	for _, in := range c.st.Instances.All() {
 		h := c.hostAt[in.Host]
 		if h == nil || in.Phase == state.Building || in.ImageDigest == "" {
@@ -101,6 +101,45 @@ func (c *computation) imagesThere() []imagePlace {
 		}
 	}
 	return there
+}
+
+// imagesSeen are the places where a look has found an image whose content is known.
+func (c *computation) imagesSeen() []imagePlace {
+	digests := c.imageDigests()
+	var there []imagePlace
+	for _, h := range c.hosts {
+		if !h.reachable {
+			continue
+		}
+		for _, cached := range h.seen.Images {
+			for i := range c.spec.Images {
+				image := c.spec.Images[i].Address
+				if digest := digests[image]; digest != "" && strings.HasPrefix(digest, cached.Digest) {
+					there = append(there, placeOf(image, h.ordinal, state.Pool{Path: cached.Pool, Shared: c.shared[cached.Pool]}))
+				}
+			}
+		}
+	}
+	return there
+}
+
+// imageDigests returns the SHA-256 of the images, in hex: as the spec says, or as it was found when an instance was
+// built from the same source.
+func (c *computation) imageDigests() map[spec.Address]string {
+	digests := map[spec.Address]string{}
+	for _, in := range c.st.Instances.All() {
+		image := c.index.Images[in.Image]
+		digest, known := strings.CutPrefix(in.ImageDigest, "sha256:")
+		if known && image != nil && in.ImageSource == image.Location && in.ImageChecksum == image.Checksum {
+			digests[in.Image] = digest
+		}
+	}
+	for i := range c.spec.Images {
+		if digest, ok := strings.CutPrefix(c.spec.Images[i].Checksum, "sha256:"); ok {
+			digests[c.spec.Images[i].Address] = digest
+		}
+	}
+	return digests
 }
 
 // upload counts the places that an image is brought to.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -151,6 +152,42 @@ func TestImageOnItsWayIsNotShownAgain(t *testing.T) {
 	more := edit(s, func(s *spec.Spec) { s.Instances = append(s.Instances, pinned("b", "host.h1"), pinned("c", "host.h2")) })
 	if got := uploadsOf(w.plan(more, Options{})); len(got) != 1 || got[0].Details[0] != "to 1 host on first use" {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What a look has found in a pool isn't brought there again, though no instance on record was built from it there.
+func TestImageThatWasSeenIsNotShown(t *testing.T) {
+	ones, twos := strings.Repeat("1", 12), strings.Repeat("2", 12)
+	for name, c := range map[string]struct {
+		checksum string
+		built    string // digest that an instance on h1 was built from; "": there is none
+		shared   bool
+		seen     string // digest of what h2 has
+		want     int
+	}{
+		"by the checksum":                  {"sha256:" + strings.Repeat("1", 64), "", false, ones, 0},
+		"something else":                   {"sha256:" + strings.Repeat("1", 64), "", false, twos, 1},
+		"by what was built from it":        {"sha512:abc", "sha256:" + strings.Repeat("1", 64), false, ones, 0},
+		"what was built is something else": {"sha512:abc", "sha256:" + strings.Repeat("1", 64), false, twos, 1},
+		"of unknown content":               {"", "", false, ones, 1},
+		"in the shared pool":               {"sha256:" + strings.Repeat("1", 64), "", true, ones, 0},
+	} {
+		s := imageFleet(2, c.shared)
+		s.Images[0].Checksum = c.checksum
+		w := newWorld(t, s)
+		if c.built != "" {
+			s = edit(s, func(s *spec.Spec) { s.Instances = append(s.Instances, pinned("a", "host.h1")) })
+			w.converge(s)
+			in, _ := w.st.Instances.Get("instance.a")
+			next := *in
+			next.ImageDigest = c.built
+			w.must(state.Command{Restore: &state.Restore{Instances: []state.Instance{next}}})
+		}
+		w.obs.Hosts["host.h2"].Images = []CachedImage{{Pool: "/p", Digest: c.seen}, {Pool: "/other", Digest: ones}}
+		p := w.plan(edit(s, func(s *spec.Spec) { s.Instances = append(s.Instances, pinned("b", "host.h2")) }), Options{})
+		if got := uploadsOf(p); len(got) != c.want {
+			t.Errorf("%s: %+v, want %d", name, got, c.want)
+		}
 	}
 }
 

@@ -142,7 +142,8 @@ func TestWhatTakesThePool(t *testing.T) {
 		}
 		h0 := w.Behind("h0")
 		for _, p := range []hypervisor.Pool{{Path: "/srv/a", Shared: true}, {Path: "/srv/b"}} {
-			for name, mib := range map[string]int64{"ours": 3, "foreign": 5, "np-image-0123456789ab.ok": 0, "np-image-ba9876543210.qcow2": 2} {
+			for name, mib := range map[string]int64{"ours": 3, "foreign": 5, "np-image-0123456789ab-1.ok": 0, "np-image-0123456789ab-1.raw": 0,
+				"np-image-ba9876543210.qcow2": 2, "np-image-aaaaaaaaaaaa.ok": 0} {
 				put(t, h0, p, name, mib)
 			}
 		}

@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -83,18 +84,18 @@ func (l Look) pools(ctx context.Context, h *spec.Host, open hypervisor.Host, cla
 
 // list fills in the files of a pool, unless another host does that. It fails only when the host doesn't answer.
 func (l Look) list(ctx context.Context, open hypervisor.Host, seen *seenPool) error {
-	path := seen.pool.Path
-	if seen.pool.Shared && !l.shares.take(path) {
+	at := seen.pool.Path
+	if seen.pool.Shared && !l.shares.take(at) {
 		return nil
 	}
-	pool := hypervisor.Pool{Path: path, Shared: seen.pool.Shared}
+	pool := hypervisor.Pool{Path: at, Shared: seen.pool.Shared}
 	list := open.ListVolumes
 	if p, ok := open.(VolumePeeker); ok {
 		list = p.PeekVolumes
 	}
 	volumes, err := list(ctx, pool)
 	if seen.pool.Shared {
-		l.shares.give(path, volumes, err)
+		l.shares.give(at, volumes, err)
 	}
 	switch {
 	case errors.Is(err, hypervisor.ErrUnreachable), errors.Is(err, hypervisor.ErrUnknown):
@@ -206,13 +207,20 @@ const (
 	imageBurnt  = 1024 // bytes of a marker that says that there is no image
 )
 
-// cachedImages returns the first digits of the digests of the images that a pool has whole, sorted: a marker stands
-// beside each.
+// cachedImages returns the first digits of the digests of the images that a pool has whole, sorted: a volume with a
+// marker beside it that doesn't say that it was given up.
 func cachedImages(volumes []hypervisor.Volume) []string {
+	marked := map[string]bool{}
+	for i := range volumes {
+		if base, ok := strings.CutSuffix(volumes[i].Name, imageMarker); ok && volumes[i].Bytes != imageBurnt {
+			marked[base] = true
+		}
+	}
 	var digests []string
 	for i := range volumes {
-		rest, ours := strings.CutPrefix(volumes[i].Name, imagePrefix)
-		if ours && volumes[i].Bytes != imageBurnt && strings.HasSuffix(rest, imageMarker) && len(rest) >= imageDigits+len(imageMarker) {
+		base := strings.TrimSuffix(volumes[i].Name, path.Ext(volumes[i].Name))
+		rest, ours := strings.CutPrefix(base, imagePrefix)
+		if ours && len(rest) >= imageDigits && marked[base] && !strings.HasSuffix(volumes[i].Name, imageMarker) {
 			digests = append(digests, rest[:imageDigits])
 		}
 	}
