@@ -15,11 +15,11 @@ import (
 type record struct {
 	current atomic.Pointer[state.State]
 	mu      sync.Mutex
-	changed chan struct{}
+	changed chan struct{} // nil while nobody waits
 }
 
 func newRecord(st state.State) *record {
-	r := &record{changed: make(chan struct{})}
+	r := new(record)
 	r.current.Store(&st)
 	return r
 }
@@ -27,19 +27,25 @@ func newRecord(st state.State) *record {
 // State returns the newest version of the record.
 func (r *record) State() state.State { return *r.current.Load() }
 
-// Changes returns a channel that is closed when the record is newer than it was during this call.
+// Changes returns a channel that is closed when the record is newer than it was during this call. A record
+// that changes often wakes who is waiting once, not with every change: ask again when you are done.
 func (r *record) Changes() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.changed == nil {
+		r.changed = make(chan struct{})
+	}
 	return r.changed
 }
 
 func (r *record) publish(st state.State) {
 	r.current.Store(&st)
 	r.mu.Lock()
-	close(r.changed)
-	r.changed = make(chan struct{})
-	r.mu.Unlock()
+	defer r.mu.Unlock()
+	if r.changed != nil {
+		close(r.changed)
+		r.changed = nil
+	}
 }
 
 // machine is raft's view of the record. Once an entry can't be applied it applies no further one.
@@ -50,20 +56,39 @@ type machine struct {
 }
 
 // Apply carries out one committed entry. It returns a state.Result, or the error that halted it.
-func (m *machine) Apply(l *raft.Log) any {
+func (m *machine) Apply(l *raft.Log) any { return m.ApplyBatch([]*raft.Log{l})[0] }
+
+// ApplyBatch carries out committed entries and makes the last version known: who watches the record wakes once.
+func (m *machine) ApplyBatch(logs []*raft.Log) []any {
+	answers := make([]any, len(logs))
+	st, changed := m.State(), false
+	for i, l := range logs {
+		if l.Type != raft.LogCommand {
+			continue
+		}
+		next, answer := m.apply(st, l)
+		changed = changed || m.halted == nil
+		st, answers[i] = next, answer
+	}
+	if changed {
+		m.publish(st)
+	}
+	return answers
+}
+
+func (m *machine) apply(st state.State, l *raft.Log) (state.State, any) {
 	if m.halted != nil {
-		return m.halted
+		return st, m.halted
 	}
 	e, err := state.DecodeCommand(l.Data)
 	if err != nil {
 		m.halted = fmt.Errorf("entry %d: %w", l.Index, err)
 		m.halt(m.halted)
-		return m.halted
+		return st, m.halted
 	}
 	e.Index, e.Term = l.Index, l.Term
-	st, result := state.Apply(m.State(), e)
-	m.publish(st)
-	return result
+	next, result := state.Apply(st, e)
+	return next, result
 }
 
 // Snapshot takes the newest version; it is immutable, so writing it out delays nobody.

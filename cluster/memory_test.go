@@ -27,7 +27,7 @@ func TestNodeAndMemoryAgree(t *testing.T) {
 		if err != nil || r.Refused != nil {
 			t.Fatal(err, r.Refused)
 		}
-		stale, err := Approve(t.Context(), p, state.Approve{Stack: "default", Request: "r"}, s, ops)
+		stale, err := Approve(t.Context(), p, state.Approve{Stack: "default", Request: "r2"}, s, ops)
 		if err != nil || stale.Refused == nil || stale.Refused.Code != state.Stale {
 			t.Errorf("approved twice: %v, %v", err, stale.Refused)
 		}

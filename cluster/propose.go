@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -61,7 +60,7 @@ func (n *Node) write(entries [][]byte) ([]state.Result, error) {
 	}
 	results := make([]state.Result, len(entries))
 	for i, f := range futures {
-		if err := f.Error(); err != nil {
+		if err := n.await(f); err != nil {
 			return nil, n.proposalError(err)
 		}
 		switch r := f.Response().(type) {
@@ -80,12 +79,25 @@ func (n *Node) proposalError(err error) error {
 		return failed
 	}
 	switch {
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrLeadershipTransferInProgress):
-		return fmt.Errorf("%w: %v", ErrNotLeader, err)
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipLost), errors.Is(err, raft.ErrLeadershipTransferInProgress),
+		errors.Is(err, raft.ErrAbortedByRestore):
+		return n.notLeader(err)
 	case errors.Is(err, raft.ErrRaftShutdown):
 		return ErrClosed
 	}
 	return err
+}
+
+// notLeader says who leads instead, or what is missing.
+func (n *Node) notLeader(cause error) error {
+	id, address := n.Leader()
+	switch {
+	case n.member == nil || id == string(n.self.ID):
+		return fmt.Errorf("%w: %w", ErrNotLeader, cause)
+	case id == "":
+		return &leaderless{missing: n.member.missing()}
+	}
+	return fmt.Errorf("%w: %s at %s: %w", ErrNotLeader, id, address, cause)
 }
 
 // Wait returns when the record is at least as new as index, which a Result names.
@@ -107,11 +119,6 @@ func (r *record) wait(ctx context.Context, index uint64, down <-chan struct{}, w
 			return ctx.Err()
 		}
 	}
-}
-
-func (n *Node) snapshotIndex() uint64 {
-	i, _ := strconv.ParseUint(n.raft.Stats()["last_snapshot_index"], 10, 64)
-	return i
 }
 
 // clock stamps entries and notices when the wall clock steps away from the monotonic one.

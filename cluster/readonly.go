@@ -11,7 +11,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
-	wal "github.com/hashicorp/raft-wal"
 
 	"github.com/novaplan/novaplan/cluster/state"
 )
@@ -142,7 +141,7 @@ func newestSnapshot(store raft.SnapshotStore) (state.State, uint64, error) {
 // audit reads what raft is about to replay, because raft panics where it can't read. It finds entries
 // of a newer novaplan, damage, and a gap between snapshot and log. It reports whether the newest snapshot
 // was whole; then the record holds it.
-func (n *Node) audit(log *wal.WAL, snapshots raft.SnapshotStore) (restored bool, err error) {
+func (n *Node) audit(log raft.LogStore, snapshots raft.SnapshotStore) (restored bool, err error) {
 	metas, err := snapshots.List()
 	if err != nil {
 		return false, err
@@ -159,7 +158,7 @@ func (n *Node) audit(log *wal.WAL, snapshots raft.SnapshotStore) (restored bool,
 }
 
 // eachEntry yields the commands of the log behind index from, all of which must be there.
-func eachEntry(log *wal.WAL, from uint64, yield func(state.Entry)) error {
+func eachEntry(log raft.LogStore, from uint64, yield func(state.Entry)) error {
 	first, err := log.FirstIndex()
 	if err != nil {
 		return err

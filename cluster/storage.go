@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 
 	"github.com/novaplan/novaplan/cluster/state"
 )
+
+// keyCurrentTerm is where raft keeps its term in the stable store.
+const keyCurrentTerm = "CurrentTerm"
 
 // segmentSize is what a log segment takes on disk from the start.
 const segmentSize = 8 << 20
@@ -115,6 +119,8 @@ type guarded struct {
 	hung  func(error) // a write has taken longer than limit
 	fail  func(error) // a write failed; called once
 
+	written atomic.Uint64 // bytes of entries since the node began or made a snapshot
+
 	mu     sync.Mutex
 	failed error
 	halted chan struct{} // closed when the node is down
@@ -129,15 +135,27 @@ func (g *guarded) StoreLogs(logs []*raft.Log) error {
 		if err := g.storage.StoreLogs(logs); err != nil {
 			return err
 		}
+		for _, l := range logs {
+			g.written.Add(uint64(len(l.Data)))
+		}
 		return g.mark.set(logs[len(logs)-1].Index)
 	})
 }
 
-// DeleteRange drops a prefix after a snapshot, or a suffix that another leader overruled.
+// DeleteRange drops a prefix after a snapshot, a suffix that another leader overruled, or all, when
+// a snapshot came that replaces it.
 func (g *guarded) DeleteRange(lo, hi uint64) error {
 	return g.write(func() error {
+		first, err := g.FirstIndex()
+		if err != nil {
+			return err
+		}
 		if g.mark.index >= lo && g.mark.index <= hi {
-			if err := g.mark.set(lo - 1); err != nil {
+			left := lo - 1
+			if left < first {
+				left = 0
+			}
+			if err := g.mark.set(left); err != nil {
 				return err
 			}
 		}
@@ -147,12 +165,12 @@ func (g *guarded) DeleteRange(lo, hi uint64) error {
 
 // Set writes a value of the stable store.
 func (g *guarded) Set(key, value []byte) error {
-	return g.writeStable(func() error { return g.storage.Set(key, value) })
+	return g.writeStable(key, func() error { return g.storage.Set(key, value) })
 }
 
 // SetUint64 writes a number of the stable store.
 func (g *guarded) SetUint64(key []byte, value uint64) error {
-	return g.writeStable(func() error { return g.storage.SetUint64(key, value) })
+	return g.writeStable(key, func() error { return g.storage.SetUint64(key, value) })
 }
 
 func (g *guarded) write(do func() error) error {
@@ -183,11 +201,14 @@ func (g *guarded) write(do func() error) error {
 	return err
 }
 
-// writeStable holds a failed write until the node is down, because raft panics on an error here. Nothing that
-// raft does after that leaves the node.
-func (g *guarded) writeStable(do func() error) error {
-	if g.write(do) != nil {
-		<-g.halted
+// writeStable lets a vote that can't be written fail: it is not given then. For the term, on which raft
+// would panic, it waits until the node is down; a node whose log and votes can't be written does no harm in a term
+// that it forgets.
+func (g *guarded) writeStable(key []byte, do func() error) error {
+	err := g.write(do)
+	if err == nil || string(key) != keyCurrentTerm {
+		return err
 	}
+	<-g.halted
 	return nil
 }
