@@ -183,6 +183,9 @@ type ServerGroup struct {
 	Source           Source  `json:"source,omitzero"`
 	Policy           Policy  `json:"policy"`
 	MaxServerPerHost int     `json:"max_server_per_host,omitempty"` // anti-affinity only; 0 means 1
+	// SplitWhileMoving, affinity only: while the group moves from one host to another as a whole, its members
+	// may be on these two. Without it a group with a running member stays where it is.
+	SplitWhileMoving bool    `json:"split_while_moving,omitempty"`
 	Update           *Update `json:"update,omitempty"`
 }
 

@@ -67,3 +67,7 @@ func (d *Desired) Group(instance spec.Address) *spec.ServerGroup {
 	}
 	return d.Index.Groups[in.Group]
 }
+
+// Members returns the instances of the spec that are in a server group, in spec order. The caller must
+// not change them.
+func (d *Desired) Members(group spec.Address) []spec.Address { return d.members[group] }

@@ -10,7 +10,7 @@ const (
 	// LevelMain is the main job: revisions, operations, instances.
 	LevelMain uint32 = 1
 	// LevelServed adds what a server needs: tokens, plans that wait for approval, settings, requests that
-	// are answered again, and who did what from where in the history.
+	// are answered again, and who did what from where in the history. And Operation.Unit: affinity groups that move as a whole.
 	LevelServed uint32 = 2
 )
 

@@ -74,6 +74,10 @@ type Operation struct {
 	After    []string     `json:"after,omitempty"` // ids that must be done before
 	Block    spec.Address `json:"block,omitempty"` // whose update limit it counts against, "" when it interrupts nobody
 
+	// Of a migrate that is part of moving an affinity group as a whole: the group. Only such a migrate may leave
+	// the others behind, or join those that went before.
+	Unit spec.Address `json:"unit,omitempty"`
+
 	// Of a create: the record it makes. Of others: nil.
 	Build *Instance `json:"build,omitempty"`
 	// Of a create or migrate: what it takes at To, and of a migrate the pool that its disks are in.

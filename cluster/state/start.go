@@ -154,7 +154,7 @@ func (t *transition) roomFor(op *Operation, to spec.Address) *Refusal {
 	if h.Used.IOOps >= limits.MaxIOOps {
 		return refuse(LimitReached, "%s has %d builds and migrations under way", to, h.Used.IOOps)
 	}
-	return t.groupAllows(op.Instance, to)
+	return t.groupAllows(op, to)
 }
 
 // spaceFor checks the pool that the disks are to be in. In a shared pool neither a move nor another try of a
@@ -188,7 +188,8 @@ func (t *transition) checked(filter string) bool {
 }
 
 // groupAllows checks the hard policies of server groups against what is on hosts or on its way.
-func (t *transition) groupAllows(instance, to spec.Address) *Refusal {
+func (t *transition) groupAllows(op *Operation, to spec.Address) *Refusal {
+	instance := op.Instance
 	group := t.Desired.Group(instance)
 	if group == nil {
 		return nil
@@ -205,6 +206,9 @@ func (t *transition) groupAllows(instance, to spec.Address) *Refusal {
 			return refuse(GroupPolicy, "%s: %d of %s on %s, the most is %d", instance, there, group.Address, to, most)
 		}
 	case spec.Affinity:
+		if op.Unit == group.Address && to == op.To {
+			return t.unitAllows(op, group)
+		}
 		if host, other := t.groupElsewhere(group, instance, to); host != "" {
 			return refuse(GroupPolicy, "%s: %s of %s is on %s, not on %s", instance, other, group.Address, host, to)
 		}

@@ -112,6 +112,9 @@ func (c *checker) group(g *spec.ServerGroup) {
 	if g.MaxServerPerHost > 0 && g.Policy != "" && g.Policy != spec.AntiAffinity {
 		c.fail("max_server_per_host", "Invalid value for max_server_per_host", "max_server_per_host goes with policy = \"anti-affinity\", this is %q.", g.Policy)
 	}
+	if g.SplitWhileMoving && g.Policy != "" && g.Policy != spec.Affinity {
+		c.fail("split_while_moving", "Invalid value for split_while_moving", "split_while_moving goes with policy = \"affinity\", this is %q.", g.Policy)
+	}
 }
 
 // instance checks what one instance says about blocks that it refers to.

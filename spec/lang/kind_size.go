@@ -169,6 +169,7 @@ var groupTable = (&table[spec.ServerGroup]{
 		enumField("policy", []spec.Policy{spec.Affinity, spec.AntiAffinity, spec.SoftAffinity, spec.SoftAntiAffinity}, nil,
 			func(g *spec.ServerGroup) *spec.Policy { return &g.Policy }).must().is("affinity: one host; anti-affinity: a host each; soft-: where possible"),
 		intField("max_server_per_host", 1, 1<<20, func(g *spec.ServerGroup) *int { return &g.MaxServerPerHost }).or("1").is("with anti-affinity: how many may share a host"),
+		boolField("split_while_moving", func(g *spec.ServerGroup) *bool { return &g.SplitWhileMoving }).or("false").is("with affinity: while the group moves as a whole, its members may be on the two hosts"),
 	},
 	nested: []nested[spec.ServerGroup]{
 		nest(blockInfo{name: "update", max: 1, doc: "how many of the group may be interrupted at once"}, updateTable, newUpdate,

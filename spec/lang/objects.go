@@ -45,7 +45,7 @@ var networkType = cty.Object(map[string]cty.Type{
 })
 
 var groupType = cty.Object(map[string]cty.Type{
-	"address": cty.String, "name": cty.String, "policy": cty.String, "max_server_per_host": cty.Number,
+	"address": cty.String, "name": cty.String, "policy": cty.String, "max_server_per_host": cty.Number, "split_while_moving": cty.Bool,
 })
 
 var keypairType = cty.Object(map[string]cty.Type{
@@ -160,6 +160,7 @@ func networkValue(_ *evaluator, n *spec.Network) cty.Value {
 func groupValue(_ *evaluator, g *spec.ServerGroup) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": str(g.Address), "name": str(g.Name), "policy": str(g.Policy), "max_server_per_host": number(g.MaxServerPerHost),
+		"split_while_moving": cty.BoolVal(g.SplitWhileMoving),
 	})
 }
 

@@ -24,6 +24,10 @@ server_group "h" {
   policy              = "affinity"
   max_server_per_host = 3
 }
+server_group "h2" {
+  policy             = "anti-affinity"
+  split_while_moving = true
+}
 keypair "k" { public_key = "-----BEGIN OPENSSH PRIVATE KEY-----" }
 image "i" {
   source   = "ftp://x/y"
