@@ -58,9 +58,10 @@ type computation struct {
 	unread   []string                    // hosts of which nobody knows what they hold
 
 	// Named buckets, each in spec order.
-	creates []*spec.Instance  // to place
-	drains  map[int][]*record // draining host -> what must leave it
-	moves   []*record         // what must leave its host for its own sake
+	creates []*spec.Instance       // to place
+	drains  map[int][]*record      // draining host -> what must leave it
+	moves   []*record              // what must leave its host for its own sake
+	units   map[spec.Address]*unit // affinity groups
 	gone    map[spec.Address]*job
 
 	jobs []*job
@@ -76,6 +77,8 @@ type record struct {
 	host   *host
 	domain *Domain // on its host; nil: not there
 	reason state.Reason
+	free   bool  // something may be decided about it now
+	unit   *unit // nil: it moves on its own
 }
 
 // job is an operation of the graph: one to be approved, or an approved one that isn't finished.

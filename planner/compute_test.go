@@ -32,7 +32,7 @@ type failer interface {
 // newWorld bootstraps a record and shows the hosts of s to it, unclaimed, 8 cores and 16 GiB each.
 func newWorld(t failer, s *spec.Spec) *world {
 	w := &world{t: t, obs: &Observed{At: testTime, Hosts: map[spec.Address]*HostObservation{}}}
-	w.must(state.Command{Bootstrap: &state.Bootstrap{ClusterID: testCluster, Fleet: "default", Mode: state.Sim, Level: 1}})
+	w.must(state.Command{Bootstrap: &state.Bootstrap{ClusterID: testCluster, Fleet: "default", Mode: state.Sim, Level: state.Level}})
 	for i := range s.Hosts {
 		w.addHost(&s.Hosts[i])
 	}
@@ -96,7 +96,7 @@ func (w *world) approve(s *spec.Spec, o Options) *Plan {
 		w.must(state.Command{PutChunk: &state.PutChunk{Digest: c.Digest, Data: c.Data}})
 	}
 	w.must(state.Command{Approve: &state.Approve{Stack: "default", Base: p.Base, Manifest: rev, PlanDigest: p.Digest,
-		Operations: p.Operations, Cancel: p.Cancel, Request: "r"}})
+		Operations: p.Operations, Cancel: p.Cancel, Request: fmt.Sprint("r", w.st.Approvals)}})
 	return p
 }
 

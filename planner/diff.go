@@ -25,11 +25,13 @@ func (r *record) source() spec.Source {
 // what is to go, and what changes where it is.
 func (c *computation) compare() {
 	records, removed := c.match()
+	c.units = c.affinityGroups()
 	var fresh []*spec.Instance
 	for i := range c.spec.Instances {
 		in := &c.spec.Instances[i]
 		if r := records[in.Address]; r != nil {
 			c.existing(r)
+			c.enlist(r)
 		} else if len(c.work[in.Address]) == 0 {
 			fresh = append(fresh, in)
 		}
@@ -129,6 +131,7 @@ func (c *computation) existing(r *record) {
 	if !c.locate(r) {
 		return
 	}
+	r.free = true
 	c.unsupported(r)
 	c.settings(r)
 	c.power(r)

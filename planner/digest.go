@@ -55,6 +55,7 @@ func (w *writer) operation(op *state.Operation) {
 	w.text(string(op.To))
 	w.text(string(op.Kind))
 	w.text(op.Reason.Code)
+	w.text(string(op.Unit))
 	w.text(string(op.Block))
 	w.strings(op.After)
 	w.size(op.Size)

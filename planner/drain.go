@@ -5,14 +5,17 @@ import "fmt"
 // refuseDrain says, per instance, why a host can't be emptied.
 func (c *computation) refuseDrain(h *host, guests int) {
 	var found []*moving
+	var left []*record
 	var stuck []*Unplaced
 	for _, r := range c.drains[h.ordinal] {
-		if m, u := c.tryMove(r); m != nil {
-			found = append(found, m)
-		} else {
-			stuck = append(stuck, u)
-			c.plan.Unplaced = append(c.plan.Unplaced, *u)
+		moved, ok := c.leave(r, left)
+		if ok {
+			found = append(found, moved...)
+			continue
 		}
+		u := c.cantLeave(r)
+		left, stuck = append(left, r), append(stuck, u)
+		c.plan.Unplaced = append(c.plan.Unplaced, *u)
 	}
 	defer c.takeBack(found)
 	m := Message{Code: CodeDrainRefused, Address: h.address(), Source: h.spec.ModeAt,
@@ -34,6 +37,15 @@ func (c *computation) refuseDrain(h *host, guests int) {
 	}
 	m.Detail = append(m.Detail, fmt.Sprintf("Nothing on %s will move. Make room, change what the guests ask for, or -allow-partial.", h.name()))
 	c.fail(m)
+}
+
+// cantLeave says why r finds no other host.
+func (c *computation) cantLeave(r *record) *Unplaced {
+	if r.inUnit() {
+		return c.unitStays(r, true)
+	}
+	_, u := c.tryMove(r)
+	return u
 }
 
 func fits(n int) string {

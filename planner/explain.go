@@ -74,7 +74,7 @@ func NextHost(st state.State, obs *Observed, now time.Time, op *state.Operation)
 	c.lookAtHosts()
 	c.lookAtWork()
 	want := c.index.Instances[op.Instance]
-	if want == nil {
+	if want == nil || op.Unit != "" { // a group that moves as a whole goes nowhere else in parts
 		return "", &placement.Placement{}
 	}
 	q := c.request(want)

@@ -100,7 +100,7 @@ func (c *computation) fits(f *placement.Fleet, at int, j *job) bool {
 		return f.Members(g.Address, at) < max(1, g.MaxServerPerHost)
 	case g.Policy == spec.Affinity:
 		for _, other := range f.MemberHosts(g.Address) {
-			if other != at && (other != j.from || f.Members(g.Address, other) > 1) {
+			if other != at && (other != j.from || f.Members(g.Address, other) > 1 && j.op.Unit != g.Address) {
 				return false
 			}
 		}

@@ -2,16 +2,18 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner/placement"
+	"github.com/novaplan/novaplan/spec"
 )
 
 // hop breaks a circle: one of the blocked moves goes to a third host first, which makes room for the
 // others, and from there to where it belongs. It reports whether it found one.
 func (o *ordering) hop(blocked []*job) bool {
 	for _, j := range blocked {
-		if j.op.Action != state.Migrate || j.existing || j.op.Reason.Code == ReasonHop || !o.ready(j) {
+		if j.op.Action != state.Migrate || j.existing || j.op.Unit != "" || j.op.Reason.Code == ReasonHop || !o.ready(j) {
 			continue
 		}
 		via := o.via(j)
@@ -78,8 +80,24 @@ func (o *ordering) split(j *job, via int) {
 	}
 }
 
+// wholeUnits adds what belongs to the moves of groups that can't be carried out completely.
+func (o *ordering) wholeUnits(blocked []*job) []*job {
+	given := map[spec.Address]bool{}
+	for _, j := range blocked {
+		given[j.op.Unit] = j.op.Unit != "" && !j.existing
+	}
+	all := slices.Clone(blocked)
+	for _, j := range o.jobs {
+		if given[j.op.Unit] && !slices.Contains(blocked, j) {
+			all = append(all, j)
+		}
+	}
+	return all
+}
+
 // giveUp leaves out what no order allows, and says so.
 func (o *ordering) giveUp(blocked []*job) {
+	blocked = o.wholeUnits(blocked)
 	for _, j := range blocked {
 		j.dropped = true
 		if j.existing {

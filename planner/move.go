@@ -2,7 +2,6 @@ package planner
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner/placement"
@@ -43,8 +42,11 @@ func (c *computation) tryMove(r *record) (*moving, *Unplaced) {
 		return nil, &Unplaced{Address: r.address(), Source: r.source(), Reason: state.Reason{Code: CodeSaved, Message: stuck}}
 	}
 	if r.want.Host == r.have.Host {
-		return nil, &Unplaced{Address: r.address(), Source: r.source(),
-			Reason: state.Reason{Code: CodePinned, Message: fmt.Sprintf("pinned to %s%s", r.want.Host, at(r.want.Source))}}
+		_, why := c.pinnedHere(r)
+		return nil, &Unplaced{Address: r.address(), Source: r.source(), Reason: why}
+	}
+	if c.bound(r) {
+		return nil, &Unplaced{Address: r.address(), Source: r.source(), Reason: c.bindingRule(r)}
 	}
 	q := c.moveRequest(r)
 	q.Tried = c.failed(r.address(), state.Migrate).tried
@@ -76,6 +78,9 @@ func (c *computation) move(m *moving, reason state.Reason) {
 			Kind: m.kind, Reason: reason, Size: m.r.have.Size},
 		from: from.ordinal, to: m.to, occupant: c.occupant(m.r.have),
 	}
+	if m.r.inUnit() {
+		c.goes(m.r.unit, j)
+	}
 	if to.claim != nil {
 		j.after = append(j.after, to.claim)
 	}
@@ -97,6 +102,14 @@ func (c *computation) moveDetail(m *moving) string {
 
 // misplaced says why a host is no longer right for the instance on it.
 func (c *computation) misplaced(r *record) (state.Reason, bool) {
+	if reason, wrong := c.wrongPlace(r); wrong {
+		return reason, true
+	}
+	return c.breaksGroup(r)
+}
+
+// wrongPlace: the instance itself is wanted elsewhere.
+func (c *computation) wrongPlace(r *record) (state.Reason, bool) {
 	switch {
 	case r.want.Host != "" && r.want.Host != r.have.Host:
 		return state.Reason{Code: ReasonPinChanged, Message: fmt.Sprintf("pinned to %s%s", c.hostName(r.want.Host), at(r.want.Source))}, true
@@ -104,7 +117,7 @@ func (c *computation) misplaced(r *record) (state.Reason, bool) {
 		return state.Reason{Code: ReasonZoneChanged, Message: fmt.Sprintf("wants zone %s, %s is in %s",
 			c.index.Zones[r.want.Zone].Name, r.host.name(), r.host.zone)}, true
 	}
-	return c.breaksGroup(r)
+	return state.Reason{}, false
 }
 
 func (c *computation) hostName(a spec.Address) string {
@@ -130,22 +143,6 @@ func (c *computation) breaksGroup(r *record) (state.Reason, bool) {
 		if len(hosts) == 2 && c.fleet.Members(g.Address, r.host.ordinal) == 1 {
 			return state.Reason{Code: ReasonGroupPolicy, Message: fmt.Sprintf("the others of group %s are on another host", g.Name)}, true
 		}
-		c.scattered(g, hosts)
 	}
 	return state.Reason{}, false
-}
-
-// scattered says, once per group, that its members can't be brought together one by one: each would be
-// alone on the way.
-func (c *computation) scattered(g *spec.ServerGroup, hosts []int) {
-	if len(hosts) < 2 || slices.ContainsFunc(c.plan.Warnings, func(m Message) bool { return m.Address == g.Address }) {
-		return
-	}
-	var names []string
-	for _, i := range hosts {
-		names = append(names, c.hosts[i].name())
-	}
-	c.warn(Message{Code: CodeGroupImpossible, Address: g.Address, Source: g.Source,
-		Summary: fmt.Sprintf("group %s has policy affinity and is on %s", g.Name, joinNames(names, 8)),
-		Detail:  []string{"Its members can't be brought together one at a time without breaking the policy on the way.", "Use soft-affinity, or remove and add again what is on the smaller part."}})
 }

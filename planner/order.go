@@ -18,6 +18,7 @@ import (
 // host may break it, else it is reported and left out.
 func (c *computation) order() {
 	c.chain()
+	c.stayTogether()
 	c.depend()
 	o := &ordering{computation: c, tight: map[int]*tightHost{}}
 	if slices.ContainsFunc(c.jobs, func(j *job) bool { return j.from >= 0 }) {
@@ -174,7 +175,9 @@ func (o *ordering) step(j *job) bool {
 		o.waitForSpace(j, at)
 		if o.affine(j) {
 			for _, m := range o.moved[j.occupant.Group] {
-				o.comeAfter(j, m)
+				if m.op.Unit == "" || m.op.Unit != j.op.Unit {
+					o.comeAfter(j, m)
+				}
 			}
 		}
 		o.now.Put(at, j.occupant)

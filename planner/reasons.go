@@ -13,6 +13,7 @@ const (
 	ReasonZoneChanged   = "zone-changed"   // its host isn't in the zone that is wanted now
 	ReasonPinChanged    = "pin-changed"    // it is pinned to another host now
 	ReasonGroupPolicy   = "group-policy"   // its host breaks the policy of its group now
+	ReasonGroupMove     = "group-move"     // its affinity group moves as a whole
 	ReasonHop           = "hop"            // it makes room for a swap that has no other way
 	ReasonFoundStopped  = "found-stopped"  // drift: the domain is off
 	ReasonFoundCrashed  = "found-crashed"  // drift: the guest crashed
@@ -68,6 +69,7 @@ const (
 	CodeAddressTaken    = "address-taken"     // a fixed_ip that something else has
 	CodeFlavorTooSmall  = "flavor-too-small"  // smaller than the image's min_disk or min_ram
 	CodeGroupImpossible = "group-impossible"  // a group that its hosts can't meet
+	CodeGroupTogether   = "group-together"    // its affinity group can't move as a whole, nor it alone
 	CodeIOError         = "io-error"          // paused by an I/O error
 	CodeMigrating       = "migrating"         // a migration that we did not start
 	CodeHeld            = "held"              // something on the host has the domain's lock

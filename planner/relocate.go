@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/novaplan/novaplan/cluster/state"
 )
@@ -12,15 +13,17 @@ import (
 // What is left stays, and is reported.
 func (c *computation) relocate() {
 	c.moves = c.unlocked(c.moves)
+	c.formUnits()
 	guests := map[int]int{}
 	for at, leaving := range c.drains {
 		guests[at] = len(leaving)
 	}
-	for c.settle() || c.empty() || c.exchange() {
+	for c.settle() || c.settleUnits() || c.empty() || c.exchange() {
 	}
 	for _, r := range c.moves {
 		c.stays(r)
 	}
+	c.unitsStay()
 	for _, h := range c.hosts {
 		if len(c.drains[h.ordinal]) > 0 {
 			c.refuseDrain(h, guests[h.ordinal])
@@ -62,7 +65,7 @@ func (c *computation) settle() bool {
 
 // exchange moves instances that need each other's room, all of them or none.
 func (c *computation) exchange() bool {
-	if len(c.moves) < 2 {
+	if len(c.moves) < 2 || slices.ContainsFunc(c.moves, c.bound) {
 		return false
 	}
 	found := c.tryTogether(c.moves)
@@ -142,13 +145,30 @@ func (c *computation) empty() bool {
 
 func (c *computation) tryAll(leaving []*record) (found []*moving, left []*record) {
 	for _, r := range leaving {
-		if m, _ := c.tryMove(r); m != nil {
-			found = append(found, m)
+		if moved, ok := c.leave(r, left); ok {
+			found = append(found, moved...)
 		} else {
 			left = append(left, r)
 		}
 	}
 	return found, left
+}
+
+// leave finds another host for r, and for its whole group when that moves together. stuck are those for
+// which there was none.
+func (c *computation) leave(r *record, stuck []*record) ([]*moving, bool) {
+	if !r.inUnit() {
+		m, _ := c.tryMove(r)
+		return []*moving{m}, m != nil
+	}
+	if !c.fleet.On(r.address(), r.host.ordinal) { // gone with the others
+		return nil, true
+	}
+	if slices.ContainsFunc(stuck, func(other *record) bool { return other.unit == r.unit }) {
+		return nil, false
+	}
+	found := c.tryUnit(r.unit, true)
+	return found, found != nil
 }
 
 // takeBack undoes moves in the fleet, the last one first.

@@ -48,7 +48,7 @@ func (c *computation) withdraw(open []*state.Operation) map[string]bool {
 		changed = false
 		for _, op := range open {
 			waits := func(id string) bool { return wrong[id] || c.neverDone(id) }
-			if op.Phase == state.Pending && !wrong[op.ID] && slices.ContainsFunc(op.After, waits) {
+			if op.Phase == state.Pending && !wrong[op.ID] && (slices.ContainsFunc(op.After, waits) || c.unitBroken(op, open, wrong)) {
 				wrong[op.ID], changed = true, true
 			}
 		}
@@ -114,7 +114,7 @@ func (c *computation) wrong(op *state.Operation) bool {
 	case state.Create:
 		return want == nil || c.unfit(op.To, want)
 	case state.Migrate:
-		return want == nil || op.Reason.Code != ReasonHop && c.unfit(op.To, want) || op.Reason.Code == ReasonHostDrain && !c.draining(op.From)
+		return want == nil || op.Unit != want.Group && op.Unit != "" || op.Reason.Code != ReasonHop && c.unfit(op.To, want) || op.Reason.Code == ReasonHostDrain && !c.draining(op.From)
 	case state.Terminate, state.Forget:
 		return want != nil
 	case state.StartUp, state.Resume:

@@ -7,7 +7,8 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-// serverGroupAffinity passes the hosts that have members of the group, or any while there are none.
+// serverGroupAffinity passes the host that has the members of the group, or any while there are none. While
+// they are on several, nobody can join them: wherever it went, it would be apart from some.
 func serverGroupAffinity() Filter {
 	return Filter{
 		Name: "server_group_affinity",
@@ -15,7 +16,8 @@ func serverGroupAffinity() Filter {
 			if r.Group == nil || r.Group.Policy != spec.Affinity {
 				return true
 			}
-			return len(f.members[r.Group.Address]) == 0 || f.Members(r.Group.Address, i) > 0
+			on := f.members[r.Group.Address]
+			return len(on) == 0 || len(on) == 1 && on[i] > 0
 		},
 		Why: func(f *Fleet, r *Request, _ int) string {
 			var names []string
