@@ -140,7 +140,7 @@ func (a *applying) outputs(ctx context.Context) error {
 		return err
 	}
 	var values []lang.OutputValue
-	if !a.flags.destroy { // nothing is left that they could speak of
+	if !a.p.request.Options.Destroy { // nothing is left that they could speak of
 		values = a.evaluate(status)
 	}
 	if a.flags.json {
@@ -168,12 +168,8 @@ func (a *applying) outputs(ctx context.Context) error {
 	return nil
 }
 
-// evaluate computes the outputs with what is known now. Without a folder, or when it can't be
-// loaded any more, there are none.
+// evaluate computes the outputs with what is known now.
 func (a *applying) evaluate(status *wire.Status) []lang.OutputValue {
-	if a.p.folder == nil {
-		return nil
-	}
 	decided := make(map[spec.Address]lang.Decided, len(status.Instances))
 	for i := range status.Instances {
 		in := &status.Instances[i]

@@ -17,7 +17,7 @@ import (
 // checkImages refuses a plan that brings a local image to hosts which can't be used: what apply would find out
 // half-way is said before anybody is asked, where it is written.
 func (c *console) checkImages(ctx context.Context, p *planned) error {
-	if p.place.simulate || p.folder == nil {
+	if p.place.simulate {
 		return nil
 	}
 	uploads := map[spec.Address]bool{}

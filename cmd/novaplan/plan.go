@@ -126,7 +126,7 @@ func planCode(p *wire.Plan, detailed bool) error {
 // planned is a plan with all that is needed to apply it.
 type planned struct {
 	session *session
-	folder  *lang.Folder // nil: from a saved plan
+	folder  *lang.Folder // of a saved plan: its outputs only
 	spec    *spec.Spec   // sealed; nil with a saved plan
 	request wire.PlanRequest
 	plan    *wire.Plan

@@ -17,13 +17,14 @@ import (
 	"github.com/novaplan/novaplan/cluster/api"
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/reconcile"
+	"github.com/novaplan/novaplan/spec/lang"
 )
 
 // A saved plan is one line that says what it is, and JSON. It is for the same version of novaplan, so the
 // format changes whenever the JSON does.
 const (
 	planFilePrefix = "novaplan-plan/"
-	planFileFormat = planFilePrefix + "2"
+	planFileFormat = planFilePrefix + "3"
 )
 
 // planFile is a saved plan: what was seen, and the sealed spec that it was made of.
@@ -33,6 +34,8 @@ type planFile struct {
 	Cluster  string           `json:"cluster"` // id of the record it was made for
 	Request  wire.PlanRequest `json:"request"`
 	Plan     *wire.Plan       `json:"plan"`
+
+	Outputs lang.SavedOutputs `json:"outputs"` // shown when it is applied
 }
 
 // save writes the plan for its owner only: sealed or not, it says a lot about the fleet.
@@ -43,7 +46,7 @@ func (p *planned) save(path string) error {
 	}
 	data, err := json.Marshal(planFile{
 		Dir: dir, Simulate: p.place.simulate, Cluster: p.session.identity.Cluster,
-		Request: p.request, Plan: p.plan,
+		Request: p.request, Plan: p.plan, Outputs: p.folder.SaveOutputs(),
 	})
 	if err != nil {
 		return err
@@ -111,6 +114,9 @@ func (c *console) openSaved(ctx context.Context, path string, opts reconcile.Opt
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	p := &planned{spec: s, request: f.Request, plan: f.Plan, place: place{dir: f.Dir, fleet: s.Fleet, simulate: f.Simulate, command: command}}
+	if p.folder, err = lang.RestoreOutputs(ctx, f.Dir, s, f.Outputs); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	if f.Simulate {
 		p.place.rewire(s)
 	}
