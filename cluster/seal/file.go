@@ -33,6 +33,11 @@ func Load(clusterID string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	return LoadFile(path)
+}
+
+// LoadFile reads the key in a file, as Load does: of a server, whose configuration names it.
+func LoadFile(path string) (*Key, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", path, ErrNoKey)
@@ -60,13 +65,18 @@ func Load(clusterID string) (*Key, error) {
 
 // LoadOrCreate is Load, and makes a random key where there is none.
 func LoadOrCreate(clusterID string) (*Key, error) {
-	k, err := Load(clusterID)
-	if !errors.Is(err, ErrNoKey) {
-		return k, err
-	}
 	path, err := Path(clusterID)
 	if err != nil {
 		return nil, err
+	}
+	return LoadOrCreateFile(path)
+}
+
+// LoadOrCreateFile is LoadFile, and makes a random key where there is none.
+func LoadOrCreateFile(path string) (*Key, error) {
+	k, err := LoadFile(path)
+	if !errors.Is(err, ErrNoKey) {
+		return k, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("key: %w", err)
@@ -74,7 +84,7 @@ func LoadOrCreate(clusterID string) (*Key, error) {
 	if err := writeKey(path, NewKey()); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("key: %w", err)
 	}
-	return Load(clusterID) // of two processes at once, the first one's
+	return LoadFile(path) // of two processes at once, the first one's
 }
 
 // writeKey makes the file whole or not at all, and never in place of another.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster"
 	"github.com/novaplan/novaplan/cluster/api"
+	"github.com/novaplan/novaplan/cluster/api/auth"
 	"github.com/novaplan/novaplan/cluster/api/client"
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
@@ -30,6 +31,9 @@ type place struct {
 	simulate bool
 	command  string               // for others who ask what is running
 	networks []hypervisor.Network // what simulated hosts have
+
+	// Of a server; "" is where a command keeps it.
+	simulated, images, key string
 }
 
 // record is the folder of the record: a simulation has its own, so that it can't touch the real one.
@@ -157,7 +161,7 @@ func listen(p place, handler http.Handler) (*http.Server, error) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("socket: %w", err), l.Close())
 	}
-	server := &http.Server{Handler: handler}
+	server := &http.Server{Handler: handler, ConnContext: auth.ConnContext}
 	go func() { _ = server.Serve(l) }()
 	return server, nil
 }

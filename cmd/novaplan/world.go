@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -33,7 +34,10 @@ func openWorld(p place, cluster string, writes bool) (*world, error) {
 	if p.simulate {
 		return openSimulation(p, cluster, writes)
 	}
-	dir, err := imageFolder()
+	dir, err := p.images, error(nil)
+	if dir == "" {
+		dir, err = imageFolder()
+	}
 	w := &world{driver: libvirt.New(libvirt.Options{}), sizes: &disk.Sizer{Dir: dir}, close: func() error { return nil }}
 	if !writes {
 		return w, nil
@@ -45,7 +49,7 @@ func openWorld(p place, cluster string, writes bool) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.images = reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: store, Cache: disk.NewCache(disk.CacheOptions{})}}
+	w.images = reconcile.Images{Open: p.opener(cluster), Images: &disk.Images{Source: store, Cache: disk.NewCache(disk.CacheOptions{})}}
 	return w, nil
 }
 
@@ -70,7 +74,7 @@ func openSimulation(p place, cluster string, writes bool) (*world, error) {
 		opts = sim.Realistic()
 	}
 	opts.Networks = p.networks
-	w, err := simulation(filepath.Join(p.record(), "hosts"), opts, writes)
+	w, err := simulation(cmp.Or(p.simulated, filepath.Join(p.record(), "hosts")), opts, writes)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +90,7 @@ func openSimulation(p place, cluster string, writes bool) (*world, error) {
 	cache := disk.NewCache(disk.CacheOptions{Poll: 10 * time.Millisecond, Stall: 100 * time.Millisecond})
 	return &world{
 		driver: w, close: w.Close, sizes: disk.Simulated{},
-		images: reconcile.Images{Open: opener(cluster), Images: &disk.Images{Source: disk.Simulated{}, Cache: cache}},
+		images: reconcile.Images{Open: p.opener(cluster), Images: &disk.Images{Source: disk.Simulated{}, Cache: cache}},
 	}, nil
 }
 
@@ -103,8 +107,13 @@ func simulation(dir string, opts sim.Options, writes bool) (*sim.World, error) {
 }
 
 // opener opens secrets with the cluster's key, which is read when the first one has to be opened.
-func opener(cluster string) func(spec.Secret) (string, error) {
-	key := sync.OnceValues(func() (*seal.Key, error) { return seal.Load(cluster) })
+func (p place) opener(cluster string) func(spec.Secret) (string, error) {
+	key := sync.OnceValues(func() (*seal.Key, error) {
+		if p.key != "" {
+			return seal.LoadFile(p.key)
+		}
+		return seal.Load(cluster)
+	})
 	return func(s spec.Secret) (string, error) {
 		k, err := key()
 		if err != nil {
