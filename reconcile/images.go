@@ -104,6 +104,16 @@ func (noImages) EnsureImage(context.Context, hypervisor.Host, hypervisor.Pool, s
 	return operation.Image{}, errNoImages
 }
 
+// Find refuses.
+func (noImages) Find(context.Context, hypervisor.Host, hypervisor.Pool, string, string) (operation.Image, error) {
+	return operation.Image{}, errNoImages
+}
+
+// EnsureFile refuses.
+func (noImages) EnsureFile(context.Context, hypervisor.Host, hypervisor.Pool, disk.File, operation.Progress) (operation.Image, error) {
+	return operation.Image{}, errNoImages
+}
+
 // ConfigDrive refuses.
 func (noImages) ConfigDrive(context.Context, *state.Desired, *state.Instance) ([]byte, error) {
 	return nil, errNoImages

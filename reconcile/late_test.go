@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
 	"github.com/novaplan/novaplan/spec"
 )
@@ -80,5 +81,46 @@ func (l *lab) keptDisks() {
 				l.t.Errorf("%s of %s is gone: %s", d.Role, in.Address, at)
 			}
 		}
+	}
+}
+
+// TestMoveOntoAnotherFile moves guests to a host whose copy of the image has another name: their disks stand on that.
+func TestMoveOntoAnotherFile(t *testing.T) {
+	for _, power := range []spec.Power{spec.Running, spec.Stopped} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 2, false)
+			l.begin()
+			defer l.kill()
+			l.mode(2, spec.ModeDrain)
+			l.want(2)
+			l.apply()
+			l.power(power)
+			l.apply()
+			there, pool := l.world.Behind("kvm2"), hypervisor.Pool{Path: "/srv/vms"}
+			if _, err := there.EnsurePool(t.Context(), pool); err != nil {
+				t.Fatal(err)
+			}
+			given := hypervisor.VolumeSpec{Name: "np-image-000000000000.ok", Format: "raw", Bytes: 1024} // up for good
+			if _, err := there.CreateVolume(t.Context(), pool, given); err != nil {
+				t.Fatal(err)
+			}
+			l.mode(2, spec.ModeActive)
+			l.mode(1, spec.ModeDrain)
+			l.apply()
+			l.converged()
+			for _, d := range l.world.Truth().Disks {
+				if strings.Contains(d.Path, "-root-") && d.BackingPath != "/srv/vms/np-image-000000000000-1.qcow2" {
+					t.Errorf("%s:%s stands on %q", d.Host, d.Path, d.BackingPath)
+				}
+			}
+			l.power(spec.Stopped)
+			l.apply()
+			l.power(spec.Running)
+			l.apply()
+			l.converged()
+			if l.total() != 2 {
+				t.Errorf("%d guests run, want 2\n%s", l.total(), l.dump())
+			}
+		})
 	}
 }

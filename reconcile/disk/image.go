@@ -44,6 +44,41 @@ type File struct {
 	same func() error // whether the content can still be the one that was verified
 }
 
+// Streamed returns a file that is read once, from its beginning, from what open returns. check, when it isn't nil,
+// says afterwards whether what was read is the content of that digest.
+func Streamed(format string, size, virtual int64, digest string, open func() (io.ReadCloser, error), check func() error) File {
+	return File{
+		Format: format, Size: size, VirtualSize: virtual, Digest: digest, same: check,
+		open: func() (io.ReadSeekCloser, error) {
+			r, err := open()
+			if err != nil {
+				return nil, err
+			}
+			return &stream{ReadCloser: r}, nil
+		},
+	}
+}
+
+// stream can be sought to its beginning as long as nothing was read.
+type stream struct {
+	io.ReadCloser
+	read bool
+}
+
+// Read reads on.
+func (s *stream) Read(p []byte) (int, error) {
+	s.read = true
+	return s.ReadCloser.Read(p)
+}
+
+// Seek refuses everything but the beginning of what wasn't read yet.
+func (s *stream) Seek(offset int64, whence int) (int64, error) {
+	if offset != 0 || whence != io.SeekStart || s.read {
+		return 0, errors.New("a stream can't be sought")
+	}
+	return 0, nil
+}
+
 // Open returns the content from its beginning.
 func (f File) Open() (io.ReadSeekCloser, error) {
 	if f.open != nil {
@@ -93,6 +128,16 @@ func (i *Images) EnsureImage(ctx context.Context, host hypervisor.Host, pool hyp
 		return Image{}, fmt.Errorf("image %s: %w", image.Name, err)
 	}
 	return got, nil
+}
+
+// Find returns the image of that digest if the pool has it, or else an error that wraps hypervisor.ErrNotFound.
+func (i *Images) Find(ctx context.Context, host hypervisor.Host, pool hypervisor.Pool, digest, format string) (Image, error) {
+	return i.Cache.Lookup(ctx, host, pool, digest, format)
+}
+
+// EnsureFile is EnsureImage for content that needn't be fetched.
+func (i *Images) EnsureFile(ctx context.Context, host hypervisor.Host, pool hypervisor.Pool, file File, progress Progress) (Image, error) {
+	return i.Cache.EnsureImage(ctx, host, pool, file, progress)
 }
 
 // knownDigest returns the digest that the spec itself declares.

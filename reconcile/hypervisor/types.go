@@ -177,8 +177,9 @@ type Volume struct {
 	Name        string `json:"name"`
 	Path        string `json:"path"`
 	Format      string `json:"format"`
-	Bytes       int64  `json:"bytes"`     // virtual size
-	Allocated   int64  `json:"allocated"` // on disk
+	Bytes       int64  `json:"bytes"`                // virtual size
+	Allocated   int64  `json:"allocated"`            // on disk
+	FileBytes   int64  `json:"file_bytes,omitempty"` // length of the file: what DownloadVolume copies
 	BackingPath string `json:"backing_path,omitempty"`
 }
 

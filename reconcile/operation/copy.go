@@ -11,11 +11,10 @@ import (
 
 	"github.com/novaplan/novaplan/reconcile/disk"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
-	"github.com/novaplan/novaplan/spec"
 )
 
-// prepareBacking brings the root disk's backing file to the destination's pool: the cached image
-// when it is still the one in the spec, else a copy of the source's file.
+// prepareBacking brings what the root disk stands on to the destination's pool: the same image, which the pool may
+// have already, or else from where the spec says, or else from the source's pool.
 func (j *Job) prepareBacking(ctx context.Context) error {
 	roots := j.disks(hypervisor.DiskRoot)
 	if len(roots) == 0 {
@@ -33,34 +32,69 @@ func (j *Job) prepareBacking(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("backing file of %s: %w", root.Name, err)
 	}
-	j.backing = hypervisor.VolumeSpec{BackingPath: root.BackingPath, BackingFormat: base.Format}
-	if image := j.desired.Index.Images[j.inst.Image]; image != nil {
-		dest, err := j.storage(ctx, j.op.To)
-		if err != nil {
-			return err
-		}
-		got, err := j.world.Images.EnsureImage(ctx, dest, j.pool(), *image, j.transfer("image "+image.Name))
-		if err == nil && got.Path == root.BackingPath {
-			return nil
-		}
-		if err != nil && !errors.Is(err, ErrImage) {
-			return err
-		}
-	}
-	return j.copyBase(ctx, base)
-}
-
-// freshVolume makes a volume anew: what an interrupted migration left in it is worth nothing.
-func (j *Job) freshVolume(ctx context.Context, address spec.Address, v hypervisor.VolumeSpec) error {
-	if err := j.dropVolume(ctx, address, v.Name); err != nil {
-		return err
-	}
-	h, err := j.storage(ctx, address)
+	got, err := j.sameImage(ctx, base)
 	if err != nil {
 		return err
 	}
-	_, err = h.CreateVolume(ctx, j.pool(), v)
-	return err
+	j.backing = hypervisor.VolumeSpec{BackingPath: got.Path, BackingFormat: got.Format}
+	return nil
+}
+
+// sameImage returns the image at the destination that has the content of the source's base.
+func (j *Job) sameImage(ctx context.Context, base hypervisor.Volume) (Image, error) {
+	dest, err := j.storage(ctx, j.op.To)
+	if err != nil {
+		return Image{}, err
+	}
+	if digest := j.inst.ImageDigest; digest != "" {
+		got, err := j.world.Images.Find(ctx, dest, j.pool(), digest, base.Format)
+		if !errors.Is(err, hypervisor.ErrNotFound) {
+			return got, err
+		}
+	}
+	if image := j.desired.Index.Images[j.inst.Image]; image != nil {
+		got, err := j.world.Images.EnsureImage(ctx, dest, j.pool(), *image, j.transfer("image "+image.Name))
+		if err == nil && got.Digest == j.inst.ImageDigest && got.Format == base.Format {
+			return got, nil
+		}
+		if err != nil && !errors.Is(err, ErrImage) {
+			return Image{}, err
+		}
+	}
+	return j.copyBase(ctx, dest, base)
+}
+
+// copyBase copies a backing file from the source's pool. It is read twice there: what it is called depends on its
+// content.
+func (j *Job) copyBase(ctx context.Context, dest hypervisor.Host, base hypervisor.Volume) (Image, error) {
+	source, err := j.storage(ctx, j.op.From)
+	if err != nil {
+		return Image{}, err
+	}
+	sum, size, err := j.digest(ctx, source, base.Name, "reading "+base.Name)
+	if err != nil {
+		return Image{}, err
+	}
+	sent := sha256.New()
+	open := func() (io.ReadCloser, error) {
+		sent.Reset()
+		d := j.download(ctx, source, base.Name)
+		return struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(d, sent), d}, nil
+	}
+	check := func() error { return same(base.Name, sent.Sum(nil), sum) }
+	file := disk.Streamed(base.Format, size, base.Bytes, fmt.Sprintf("sha256:%x", sum), open, check)
+	return j.world.Images.EnsureFile(ctx, dest, j.pool(), file, j.transfer("copying "+base.Name))
+}
+
+// same fails when a copy has another checksum than what it was made from.
+func same(name string, got, want []byte) error {
+	if bytes.Equal(got, want) {
+		return nil
+	}
+	return fmt.Errorf("the copy of %s differs: sha256 %x, not %x", name, got, want)
 }
 
 // newVolume makes an empty volume at the destination, like one of the source. Nothing ever had its name.
@@ -77,8 +111,8 @@ func (j *Job) newVolume(ctx context.Context, name string, like hypervisor.Volume
 	return err
 }
 
-// copyVolume copies a volume that nobody writes from the migration's source to a new one at its destination,
-// through this process, and compares what both ends read.
+// copyVolume copies a volume that nobody writes from the migration's source to a new one at its destination, through
+// this process, and compares what the destination reads with what it was sent.
 func (j *Job) copyVolume(ctx context.Context, from, to string) error {
 	source, err := j.storage(ctx, j.op.From)
 	if err != nil {
@@ -88,75 +122,25 @@ func (j *Job) copyVolume(ctx context.Context, from, to string) error {
 	if err != nil {
 		return err
 	}
-	sum, size, err := j.digest(ctx, source, from, "reading "+from)
-	if err != nil {
-		return err
-	}
 	if err := j.newVolume(ctx, to, v); err != nil {
 		return err
 	}
-	return j.fill(ctx, source, from, to, sum, size)
-}
-
-// copyBase copies a backing file to the same path at the destination, unless it is there.
-func (j *Job) copyBase(ctx context.Context, v hypervisor.Volume) error {
-	source, err := j.storage(ctx, j.op.From)
-	if err != nil {
-		return err
-	}
 	dest, err := j.storage(ctx, j.op.To)
 	if err != nil {
 		return err
 	}
-	sum, size, err := j.digest(ctx, source, v.Name, "reading "+v.Name)
+	sent, err := j.pour(ctx, source, dest, v, to)
 	if err != nil {
 		return err
 	}
-	there, thereSize, err := j.digest(ctx, dest, v.Name, "comparing "+v.Name)
-	if err == nil && thereSize == size && bytes.Equal(there, sum) {
-		return nil
-	}
-	if err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
-		return err
-	}
-	if err := j.replaceable(ctx, dest, v.Name); err != nil {
-		return err
-	}
-	if err := j.freshVolume(ctx, j.op.To, hypervisor.VolumeSpec{Name: v.Name, Format: v.Format, Bytes: v.Bytes}); err != nil {
-		return err
-	}
-	return j.fill(ctx, source, v.Name, v.Name, sum, size)
-}
-
-// fill copies the content of a volume, and reads back that it is the same.
-func (j *Job) fill(ctx context.Context, source hypervisor.Host, from, to string, sum []byte, size int64) error {
-	dest, err := j.storage(ctx, j.op.To)
+	there, size, err := j.digest(ctx, dest, to, "verifying "+to)
 	if err != nil {
 		return err
 	}
-	if err := j.pour(ctx, source, dest, from, to, size); err != nil {
-		return err
+	if size != v.FileBytes {
+		return fmt.Errorf("the copy of %s has %d bytes, not %d", from, size, v.FileBytes)
 	}
-	there, _, err := j.digest(ctx, dest, to, "verifying "+to)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(there, sum) {
-		return fmt.Errorf("copy of %s on %s differs from %s: sha256 %x, not %x", from, j.hostName(j.op.To), j.hostName(j.op.From), there, sum)
-	}
-	return nil
-}
-
-// replaceable refuses to make a backing file anew that disks of the destination stand on.
-func (j *Job) replaceable(ctx context.Context, dest hypervisor.Host, name string) error {
-	if name != path.Base(j.backing.BackingPath) {
-		return nil
-	}
-	user, err := disk.StoodOn(ctx, dest, j.pool(), name)
-	if err == nil && user != "" {
-		err = fmt.Errorf("%s on %s differs from that on %s, and %s stands on it", name, j.hostName(j.op.To), j.hostName(j.op.From), user)
-	}
-	return err
+	return same(from, there, sent)
 }
 
 // digest reads a whole volume and returns its SHA-256 and length in bytes.
@@ -181,22 +165,62 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// pour streams a volume from one host to another.
-func (j *Job) pour(ctx context.Context, source, dest hypervisor.Host, from, to string, size int64) error {
-	reader, writer := io.Pipe()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	sent := make(chan error, 1)
-	go func() {
-		err := source.DownloadVolume(ctx, j.pool(), from, writer, nil)
-		writer.CloseWithError(err)
-		sent <- err
-	}()
-	progress := j.transfer("copying " + from)
-	err := dest.UploadVolume(ctx, j.pool(), to, reader, size, func(n int64) { progress(n, size) })
-	reader.CloseWithError(io.ErrClosedPipe) // frees a download whose upload failed
-	if down := <-sent; err == nil && down != nil {
-		err = down
+// pour streams a volume from one host to another and returns the SHA-256 of what was sent. The copy of an overlay
+// stands on the destination's image, which may have another name.
+func (j *Job) pour(ctx context.Context, source, dest hypervisor.Host, v hypervisor.Volume, to string) ([]byte, error) {
+	d := j.download(ctx, source, v.Name)
+	defer d.Close()
+	var content io.Reader = d
+	if v.BackingPath != "" && v.BackingPath != j.backing.BackingPath {
+		rebased, err := disk.Rebase(d, v.BackingPath, j.backing.BackingPath)
+		if err != nil {
+			return nil, fmt.Errorf("%s on %s: %w", v.Name, j.hostName(j.op.From), err)
+		}
+		content = rebased
 	}
-	return err
+	sum := sha256.New()
+	progress := j.transfer("copying " + v.Name)
+	err := dest.UploadVolume(ctx, j.pool(), to, io.TeeReader(content, sum), v.FileBytes, func(n int64) { progress(n, v.FileBytes) })
+	if err != nil {
+		return nil, errors.Join(d.failure(), err)
+	}
+	return sum.Sum(nil), nil
+}
+
+// download is the content of a volume, to be read. Close ends it.
+type download struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // once done is closed
+}
+
+func (j *Job) download(ctx context.Context, h hypervisor.Host, name string) *download {
+	ctx, cancel := context.WithCancel(ctx)
+	reader, writer := io.Pipe()
+	d := &download{PipeReader: reader, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(d.done)
+		d.err = h.DownloadVolume(ctx, j.pool(), name, writer, nil)
+		writer.CloseWithError(d.err)
+	}()
+	return d
+}
+
+// Close ends the download and waits until it has.
+func (d *download) Close() error {
+	_ = d.PipeReader.CloseWithError(io.ErrClosedPipe)
+	d.cancel()
+	<-d.done
+	return nil
+}
+
+// failure returns why a download ended that was to go on, nil when it goes on.
+func (d *download) failure() error {
+	select {
+	case <-d.done:
+		return d.err
+	default:
+		return nil
+	}
 }

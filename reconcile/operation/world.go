@@ -45,6 +45,10 @@ type Images interface {
 	// callers at once fetch and upload once. Errors of the source (unreadable, wrong checksum,
 	// foreign backing file) wrap ErrImage: no other host will do better.
 	EnsureImage(ctx context.Context, host hypervisor.Host, pool hypervisor.Pool, image spec.Image, progress Progress) (Image, error)
+	// Find returns the image of that digest if the pool has it, or else hypervisor.ErrNotFound.
+	Find(ctx context.Context, host hypervisor.Host, pool hypervisor.Pool, digest, format string) (Image, error)
+	// EnsureFile is EnsureImage for content that needn't be fetched.
+	EnsureFile(ctx context.Context, host hypervisor.Host, pool hypervisor.Pool, file disk.File, progress Progress) (Image, error)
 	// ConfigDrive returns the content of the instance's NoCloud config drive; nil when it has none.
 	ConfigDrive(ctx context.Context, desired *state.Desired, instance *state.Instance) ([]byte, error)
 }

@@ -84,6 +84,11 @@ func (s *suite) checkOverlay(t *testing.T) {
 	if overlay.BackingPath != base.Path || overlay.Bytes != 16*mib {
 		t.Errorf("overlay: %+v", overlay)
 	}
+	var file bytes.Buffer
+	must(t, s.a.DownloadVolume(t.Context(), s.LocalPool, overlay.Name, &file, nil))
+	if int64(file.Len()) != overlay.FileBytes {
+		t.Errorf("the overlay's file is said to have %d bytes and has %d", overlay.FileBytes, file.Len())
+	}
 	_, err := s.a.CreateVolume(t.Context(), s.LocalPool, hypervisor.VolumeSpec{
 		Name: volumeName("guessed.qcow2"), Format: "qcow2", Bytes: mib, BackingPath: base.Path,
 	})
@@ -149,6 +154,9 @@ func (s *suite) checkRoundTrip(t *testing.T) {
 		}
 		told = done
 	}))
+	if filled, err := s.a.GetVolume(ctx, s.LocalPool, name); err != nil || filled.FileBytes != int64(len(data)) {
+		t.Errorf("the file has %d bytes, want %d (%v)", filled.FileBytes, len(data), err)
+	}
 	if told != int64(len(data)) {
 		t.Errorf("progress ended at %d of %d", told, len(data))
 	}

@@ -21,6 +21,7 @@ type volumeXML struct {
 	Name       string         `xml:"name"`
 	Capacity   volumeSize     `xml:"capacity"`
 	Allocation volumeSize     `xml:"allocation"`
+	Physical   *volumeSize    `xml:"physical"` // the length of the file
 	Target     volumeTarget   `xml:"target"`
 	Backing    *volumeBacking `xml:"backingStore"`
 }
@@ -78,6 +79,9 @@ func parseVolume(text string) (hypervisor.Volume, error) {
 	volume := hypervisor.Volume{
 		Name: doc.Name, Path: doc.Target.Path, Format: doc.Target.Format.Type,
 		Bytes: doc.Capacity.Bytes, Allocated: doc.Allocation.Bytes,
+	}
+	if doc.Physical != nil {
+		volume.FileBytes = doc.Physical.Bytes
 	}
 	if doc.Backing != nil {
 		volume.BackingPath = doc.Backing.Path

@@ -51,6 +51,9 @@ func (w *World) bootable(t *turn, h *host, def *hypervisor.Definition) error {
 		if v == nil {
 			return fmt.Errorf("%w: no disk %s", hypervisor.ErrRefused, disk.Path)
 		}
+		if _, base := w.disk(h, v.BackingPath); v.BackingPath != "" && base == nil {
+			return fmt.Errorf("%w: disk %s stands on %s, which isn't there", hypervisor.ErrRefused, disk.Path, v.BackingPath)
+		}
 		if disk.Format == "qcow2" && v.Format != "qcow2" {
 			return fmt.Errorf("%w: disk %s is not qcow2", hypervisor.ErrRefused, disk.Path)
 		}

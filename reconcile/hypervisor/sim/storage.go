@@ -43,7 +43,7 @@ type volume struct {
 func (v *volume) public(p *pool, name string) hypervisor.Volume {
 	return hypervisor.Volume{
 		Name: name, Path: path.Join(p.path, name), Format: v.Format,
-		Bytes: v.Bytes, Allocated: v.Allocated, BackingPath: v.BackingPath,
+		Bytes: v.Bytes, Allocated: v.Allocated, FileBytes: v.fileBytes(), BackingPath: v.BackingPath,
 	}
 }
 

@@ -144,7 +144,7 @@ func TestUploadAndDownload(t *testing.T) {
 func TestUploadReadsTheHeaderAndSkipsTheRest(t *testing.T) {
 	a, ctx := open(t, New(Options{}), "a1"), t.Context()
 	newVolume(t, a, "qcow2")
-	image := append(qcow2Header(5*gib), make([]byte, 4<<20)...)
+	image := append(qcow2Header(&volume{Bytes: 5 * gib}), make([]byte, 4<<20)...)
 	must(t, a.UploadVolume(ctx, localPool, "v", bytes.NewReader(image), int64(len(image)), nil))
 	if v, _ := a.GetVolume(ctx, localPool, "v"); v.Bytes != 5*gib || v.Allocated != int64(len(image)) {
 		t.Errorf("volume %+v", v)

@@ -155,8 +155,8 @@ func (o *openVolume) finish(t *turn, size int64, in *intake) {
 	v.Incomplete, v.Size, v.Content = false, size, in.content()
 	if v.Format == "raw" {
 		v.Bytes = max(v.Bytes, size)
-	} else if virtual, ok := qcow2Size(in.head); ok {
-		v.Bytes = virtual
+	} else {
+		v.readHeader(in.head)
 	}
 	if o.linked() {
 		t.changedVolume(o.pool, o.name)
@@ -201,8 +201,18 @@ func (v *volume) reader(name string) (*volumeReader, error) {
 	case v.Format == "raw":
 		return &volumeReader{io.LimitReader(zeros{}, v.Bytes), v.Bytes}, nil
 	}
-	head := qcow2Header(v.Bytes)
-	return &volumeReader{bytes.NewReader(head), int64(len(head))}, nil
+	return &volumeReader{bytes.NewReader(qcow2Header(v)), qcow2HeadSize}, nil
+}
+
+// fileBytes is the length of the file.
+func (v *volume) fileBytes() int64 {
+	switch {
+	case v.Size > 0:
+		return v.Size
+	case v.Format == "raw":
+		return v.Bytes
+	}
+	return qcow2HeadSize
 }
 
 // zeros reads as an endless empty disk.
@@ -213,27 +223,38 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// The start of a qcow2 file: magic, version, and at 24 the virtual size, big endian.
+// The start of a qcow2 file, big endian: magic, version, at 8 where the backing file's path is and at 16 its length,
+// at 24 the virtual size.
 const (
 	qcow2Magic    = "QFI\xfb"
-	qcow2HeadSize = 72
+	qcow2HeadSize = 1200 // with room for a path
+	qcow2PathAt   = 104
 )
 
-// qcow2Size reads the virtual size from the start of a qcow2 file.
-func qcow2Size(head []byte) (int64, bool) {
+// readHeader takes over what the start of a qcow2 file says; other content says nothing.
+func (v *volume) readHeader(head []byte) {
 	if len(head) < 32 || string(head[:4]) != qcow2Magic {
-		return 0, false
+		return
 	}
-	return int64(binary.BigEndian.Uint64(head[24:])), true
+	v.Bytes = int64(binary.BigEndian.Uint64(head[24:]))
+	at, length := binary.BigEndian.Uint64(head[8:]), uint64(binary.BigEndian.Uint32(head[16:]))
+	size := uint64(len(head))
+	if v.BackingPath = ""; at > 0 && at <= size && length <= size-at {
+		v.BackingPath = string(head[at : at+length])
+	}
 }
 
-// qcow2Header is the start of an empty qcow2 file.
-func qcow2Header(size int64) []byte {
+// qcow2Header is the start of a qcow2 file, and all that the simulation has of one that guests write.
+func qcow2Header(v *volume) []byte {
 	head := make([]byte, qcow2HeadSize)
 	copy(head, qcow2Magic)
 	binary.BigEndian.PutUint32(head[4:], 2)
 	binary.BigEndian.PutUint32(head[20:], 16)
-	binary.BigEndian.PutUint64(head[24:], uint64(size))
+	binary.BigEndian.PutUint64(head[24:], uint64(v.Bytes))
+	if v.BackingPath != "" {
+		binary.BigEndian.PutUint64(head[8:], qcow2PathAt)
+		binary.BigEndian.PutUint32(head[16:], uint32(copy(head[qcow2PathAt:], v.BackingPath)))
+	}
 	return head
 }
 
