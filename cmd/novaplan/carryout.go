@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -183,7 +184,12 @@ func (a *applying) evaluate(status *wire.Status) []lang.OutputValue {
 		decided[spec.Address(in.Address)] = d
 	}
 	values, diags := a.p.folder.Outputs(decided)
-	_ = a.c.diagnose(a.p.folder, diags) // said; what was done is done
+	switch {
+	case diags.HasErrors() && slices.ContainsFunc(a.p.spec.Instances, func(in spec.Instance) bool { return decided[in.Address].Host == "" }):
+		a.c.note("\nOutputs that need what isn't there are left out.") // their own errors would hide why it isn't
+	default:
+		_ = a.c.diagnose(a.p.folder, diags) // said; what was done is done
+	}
 	return values
 }
 
