@@ -25,14 +25,17 @@ type Approval struct {
 	By      string
 	Message string
 	Commit  string
-	Request string // id that follows everything this causes
+	Request string // id that follows everything this causes; the same one again is answered with the first outcome
+	Origin  string // where By was
+	Pending string // id of the pending plan that this approves
 }
 
 // Approved is what became of an Approval.
 type Approved struct {
 	Plan       *Plan    // as computed again
 	Stale      bool     // it differs from what was seen: nothing was committed, Plan is the new one
-	Revision   uint64   // in force now
+	Repeated   bool     // the request took effect before; Plan is nil
+	Revision   uint64   // in force now, or, of a repeated one, then
 	Operations []string // ids to follow: new ones and those that were under way
 }
 

@@ -26,6 +26,10 @@ func (c *Controller) Approve(ctx context.Context, a planner.Approval) (planner.A
 	c.approving.Lock()
 	defer c.approving.Unlock()
 	before := c.rec.State()
+	if first, ok := before.RequestByID(a.Request); ok && first.Digest == a.Digest {
+		c.pulse.beat()
+		return planner.Approved{Repeated: true, Revision: first.Revision, Operations: before.OperationsOf(a.Request)}, nil
+	}
 	plan, seen, proposed, err := c.compute(ctx, a.Spec, a.Options)
 	if err != nil {
 		return planner.Approved{}, err
@@ -70,12 +74,15 @@ func (c *Controller) approval(ctx context.Context, a planner.Approval, plan *pla
 		Base: a.Base, PlanDigest: plan.Digest, Cancel: plan.Cancel, By: a.By, Request: a.Request,
 		Stack: proposed.Desired.Spec.Stack,
 	}
+	if c.rec.State().Level >= state.LevelServed {
+		command.From, command.Plan = a.Origin, a.Pending
+	}
 	manifest, err := c.manifest(ctx, a, proposed.Desired.Spec)
 	if err != nil {
 		return nil, err
 	}
 	command.Manifest = manifest
-	if manifest == nil && len(plan.Operations) == 0 && len(plan.Cancel) == 0 {
+	if manifest == nil && len(plan.Operations) == 0 && len(plan.Cancel) == 0 && command.Plan == "" {
 		return nil, nil
 	}
 	if len(plan.Operations) <= inlineOperations {

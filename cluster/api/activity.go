@@ -8,27 +8,34 @@ import (
 	"github.com/novaplan/novaplan/cluster/state"
 )
 
-// applying is held while an apply is followed, and knows since when.
+// applying counts the applies that are followed, and knows since when there are some.
 type applying struct {
 	mu    sync.Mutex
+	n     int
 	since time.Time // zero: none is
 }
 
-// begin reports false when an apply is followed already.
-func (a *applying) begin(at time.Time) bool {
+// begin reports false when as many are followed as may be; most 0 is no limit.
+func (a *applying) begin(at time.Time, most int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.since.IsZero() {
+	if most > 0 && a.n >= most {
 		return false
 	}
-	a.since = at
+	if a.n == 0 {
+		a.since = at
+	}
+	a.n++
 	return true
 }
 
 func (a *applying) end() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.since = time.Time{}
+	a.n--
+	if a.n == 0 {
+		a.since = time.Time{}
+	}
 }
 
 func (a *applying) began() time.Time {

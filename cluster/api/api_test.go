@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/novaplan/novaplan/cluster/api"
+	"github.com/novaplan/novaplan/cluster/api/auth"
 	"github.com/novaplan/novaplan/cluster/api/client"
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
@@ -71,7 +72,7 @@ func serve(t *testing.T, f *fake, ports api.Ports) *client.Client {
 	t.Helper()
 	ports.Planner = f
 	pipe := client.NewPipe()
-	server := &http.Server{Handler: api.New(ports)}
+	server := &http.Server{Handler: api.New(ports), ConnContext: auth.InProcess}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(pipe) }()
 	c := client.New(pipe.Dial)

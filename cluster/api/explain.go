@@ -1,7 +1,7 @@
 package api
 
 import (
-	"net/http"
+	"context"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
@@ -9,34 +9,27 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-func (h *Handler) explain(w http.ResponseWriter, r *http.Request) {
-	var req wire.ExplainRequest
-	if !read(w, r, &req) {
-		return
-	}
-	desired, ok := decode(w, req.Spec)
-	if !ok {
-		return
-	}
-	address, err := spec.ParseAddress(req.Address)
+func (h *Handler) explain(ctx context.Context, req *in[wire.ExplainRequest]) (*out[*wire.Explanation], error) {
+	desired, err := decode(req.Body.Spec)
 	if err != nil {
-		fail(w, &wire.Error{Code: CodeInvalid, Message: err.Error()})
-		return
+		return nil, err
 	}
-	found, err := h.Planner.Explain(r.Context(), desired, address)
+	address, err := spec.ParseAddress(req.Body.Address)
 	if err != nil {
-		fail(w, err)
-		return
+		return nil, &wire.Error{Code: CodeInvalid, Message: err.Error()}
+	}
+	found, err := h.Planner.Explain(ctx, desired, address)
+	if err != nil {
+		return nil, err
 	}
 	if found == nil {
-		fail(w, &wire.Error{Code: CodeNotFound, Message: "there is no " + string(address) + ", neither in the spec nor in the record"})
-		return
+		return nil, &wire.Error{Code: CodeNotFound, Message: "there is no " + string(address) + ", neither in the spec nor in the record"}
 	}
 	st := h.Planner.State()
 	if desired == nil {
 		desired = inForce(st)
 	}
-	reply(w, explanationOf(found, st, desired))
+	return answer(explanationOf(found, st, desired))
 }
 
 func explanationOf(found *planner.Explanation, st state.State, desired *spec.Spec) *wire.Explanation {

@@ -1,102 +1,116 @@
 package api
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
+	"context"
 	"net/http"
-	"runtime/debug"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/novaplan/novaplan/cluster/api/auth"
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/spec"
 )
 
-// Ports are what a Handler stands on. Planner is required; what is nil answers "read-only".
-type Ports struct {
-	Planner   Planner
-	Executor  Executor
-	Inspector Inspector
-	Consoles  Consoles
+// Limits of a request's body, in bytes.
+const (
+	maxSmallBody = 1 << 20
+	maxSpecBody  = 256 << 20 // a spec of a million instances fits
+)
 
-	Identity wire.Identity
-	ReadOnly string // why nothing can be applied; shown in plans
-	// Panicked is told of a bug that a request ran into, with its stack. The request gets an error.
-	Panicked func(value any, stack []byte)
-}
-
-// Handler answers the API. It is safe for concurrent use; one apply runs at a time.
+// Handler answers the API. It is safe for concurrent use.
 type Handler struct {
 	Ports
 	mux      *http.ServeMux
+	huma     huma.API
+	policies map[string]policy // by pattern: what isn't here isn't served
+	limits   *auth.Buckets
+	follows  *follows
 	applying applying
 }
 
 // New returns the handler over ports.
 func New(ports Ports) *Handler {
-	h := &Handler{Ports: ports, mux: http.NewServeMux()}
-	h.mux.HandleFunc("GET /v1/identity", func(w http.ResponseWriter, _ *http.Request) { reply(w, h.Identity) })
-	h.mux.HandleFunc("POST /v1/plan", h.plan)
-	h.mux.HandleFunc("POST /v1/status", h.status)
-	h.mux.HandleFunc("POST /v1/explain", h.explain)
-	h.mux.HandleFunc("POST /v1/doctor", h.doctor)
-	h.mux.HandleFunc("POST /v1/apply", h.applyPlan)
-	h.mux.HandleFunc("GET /v1/events", h.events)
-	h.mux.HandleFunc("POST /v1/cancel", h.cancel)
-	h.mux.HandleFunc("POST /v1/takeover", h.takeover)
-	h.mux.HandleFunc("POST /v1/console", h.console)
+	h := &Handler{
+		Ports: ports.withDefaults(), mux: http.NewServeMux(), policies: map[string]policy{}, follows: newFollows(),
+		limits: &auth.Buckets{Burst: requestBurst, Every: requestEvery},
+	}
+	if h.Auth.Failed == nil {
+		h.Auth.Failed = h.loginFailed
+	}
+	h.huma = humago.New(h.mux, document(h.Identity.Version))
+	h.routes()
+	h.finishDocument()
 	return h
 }
 
-// ServeHTTP answers one request. A panic becomes an error of that request alone.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer func() {
-		if v := recover(); v != nil {
-			if h.Panicked != nil {
-				h.Panicked(v, debug.Stack())
-			}
-			fail(w, &wire.Error{Code: CodeBug, Message: fmt.Sprintf("this is a bug of novaplan: %v", v)})
-		}
-	}()
-	h.mux.ServeHTTP(w, r)
+// routes registers all there are.
+func (h *Handler) routes() {
+	h.aboutRoutes()
+	h.planRoutes()
+	h.applyRoutes()
+	h.lookRoutes()
+	h.recordRoutes()
+	h.eventRoutes()
+	h.pendingRoutes()
+	h.tokenRoutes()
+	h.memberRoutes()
 }
 
-func reply(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client went away: nobody is left to tell
+// in is a request with a JSON body.
+type in[T any] struct {
+	Body T
 }
 
-func fail(w http.ResponseWriter, err error) {
-	e := AsError(err)
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(statusOf(e.Code))
-	_ = json.NewEncoder(w).Encode(e)
+// out is a JSON answer.
+type out[T any] struct {
+	Body T
 }
 
-// maxBody bounds a request: a spec of a million instances fits.
-const maxBody = 1 << 30
-
-func read(w http.ResponseWriter, r *http.Request, into any) bool {
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(into)
-	if err == nil {
-		return true
-	}
-	message := fmt.Sprintf("request body: %v", err)
-	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		message = fmt.Sprintf("request body: more than %d MiB", tooLarge.Limit>>20)
-	}
-	fail(w, &wire.Error{Code: CodeInvalid, Message: message})
-	return false
-}
+func answer[T any](v T) (*out[T], error) { return &out[T]{Body: v}, nil }
 
 // decode returns the spec of a request, nil for the one in force.
-func decode(w http.ResponseWriter, s *wire.Spec) (*spec.Spec, bool) {
+func decode(s *wire.Spec) (*spec.Spec, error) {
 	if s == nil {
-		return nil, true
+		return nil, nil
 	}
 	decoded, err := DecodeSpec(s)
 	if err != nil {
-		fail(w, &wire.Error{Code: CodeInvalid, Message: "spec: " + err.Error()})
-		return nil, false
+		return nil, &wire.Error{Code: CodeInvalid, Message: "spec: " + err.Error()}
 	}
-	return decoded, true
+	return decoded, nil
+}
+
+// aboutRoutes are about the API itself and the member that answers.
+func (h *Handler) aboutRoutes() {
+	register(h, anyone(), huma.Operation{
+		OperationID: "openapi", Method: http.MethodGet, Path: "/openapi.json", Tags: []string{"about"},
+		Summary: "This document",
+	}, func(context.Context, *struct{}) (*rawOutput, error) {
+		data, err := h.OpenAPI()
+		return &rawOutput{ContentType: "application/openapi+json", Body: data}, err
+	})
+	register(h, anyone(), huma.Operation{
+		OperationID: "health", Method: http.MethodGet, Path: "/v1/health", Tags: []string{"about"},
+		Summary: "Whether this member works, and whether it knows a leader",
+	}, func(context.Context, *struct{}) (*out[wire.Health], error) {
+		leader, self := h.Leader()
+		return answer(wire.Health{OK: self || leader != "", Leads: self, Leader: leader, Index: h.Planner.State().Index})
+	})
+	register(h, viewers().here(), huma.Operation{
+		OperationID: "identity", Method: http.MethodGet, Path: "/v1/identity", Tags: []string{"about"},
+		Summary: "Who answers, and which fleet it is about",
+	}, func(context.Context, *struct{}) (*out[wire.Identity], error) {
+		id := h.Identity
+		st := h.Planner.State()
+		if st.ClusterID != "" {
+			id.Cluster, id.Fleet = st.ClusterID, st.Fleet
+		}
+		return answer(id)
+	})
+}
+
+type rawOutput struct {
+	ContentType string `header:"Content-Type"`
+	Body        []byte
 }

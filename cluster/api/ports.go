@@ -3,11 +3,91 @@ package api
 import (
 	"context"
 	"io"
+	"log/slog"
+	"net/http"
+	"time"
 
+	"github.com/novaplan/novaplan/cluster/api/auth"
+	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/spec"
 )
+
+// Ports are what a Handler stands on. Planner is required; what is nil answers "read-only".
+type Ports struct {
+	Planner   Planner
+	Executor  Executor
+	Inspector Inspector
+	Consoles  Consoles
+	Record    Record  // nil: nothing but plans can be written
+	Members   Members // nil: the record is in this process alone
+	Sealer    Sealer  // nil: callers seal for themselves
+
+	// Auth finds out who asks; nil: only what the connection itself proves counts.
+	Auth *auth.Authenticator
+	// Leader returns where the leader is and whether it is this member; nil: it is.
+	Leader func() (address string, self bool)
+	// Verify makes sure that this member leads now and knows all that was acknowledged before; nil: it does.
+	Verify func(ctx context.Context) error
+	// LastContact is how long the leader was not heard of; nil: 0.
+	LastContact func() time.Duration
+	// Forward sends requests to the leader, at https and the address that Leader gave, as this member.
+	Forward http.RoundTripper
+	// Shared says that many use this controller: what one cancels is that one's alone. Else it lives in a command, which
+	// carries out one apply at a time.
+	Shared bool
+
+	Log      *slog.Logger // nil: none
+	Identity wire.Identity
+	ReadOnly string // why nothing can be applied; shown in plans
+	// Panicked is told of a bug that a request ran into, with its stack. The request gets an error.
+	Panicked func(value any, stack []byte)
+}
+
+func (p Ports) withDefaults() Ports {
+	if p.Leader == nil {
+		p.Leader = func() (string, bool) { return "", true }
+	}
+	if p.Verify == nil {
+		p.Verify = func(context.Context) error { return nil }
+	}
+	if p.LastContact == nil {
+		p.LastContact = func() time.Duration { return 0 }
+	}
+	if p.Auth == nil {
+		p.Auth = &auth.Authenticator{Tokens: p.Planner.State}
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
+	}
+	return p
+}
+
+// Record takes what isn't a plan: tokens, settings, notes. It tells when it changed.
+type Record interface {
+	State() state.State
+	// Changes returns a channel that is closed when the record is newer than it was during this call.
+	Changes() <-chan struct{}
+	Propose(ctx context.Context, c state.Command) (state.Result, error)
+}
+
+// Members keeps the cluster.
+type Members interface {
+	Members(ctx context.Context) ([]wire.Member, error)
+	RemoveMember(ctx context.Context, id string) error
+	// TransferLeadership hands over to id, or to whoever is best when it is "".
+	TransferLeadership(ctx context.Context, id string) error
+	// Save writes a checksummed archive of the record.
+	Save(ctx context.Context, w io.Writer) (wire.Snapshot, error)
+	// Restore replaces the record by an archive's.
+	Restore(ctx context.Context, r io.Reader) error
+}
+
+// Sealer seals secrets with the cluster's key.
+type Sealer interface {
+	Seal(plain string) (spec.Secret, error)
+}
 
 // Planner answers what is there and what would be done. A nil spec is the one in force.
 type Planner interface {

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"context"
 	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
@@ -9,19 +12,32 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
-	var req wire.StatusRequest
-	if !read(w, r, &req) {
-		return
-	}
-	desired, ok := decode(w, req.Spec)
-	if !ok {
-		return
-	}
-	seen, err := h.Planner.Observe(r.Context(), desired)
-	if err != nil {
-		fail(w, err)
-		return
+func (h *Handler) lookRoutes() {
+	register(h, viewers(), huma.Operation{
+		OperationID: "status", Method: http.MethodPost, Path: "/v1/status", Tags: []string{"look"},
+		Summary:      "What is there, beside what a spec wants; hosts are looked at",
+		MaxBodyBytes: maxSpecBody, SkipValidateBody: true,
+	}, func(ctx context.Context, req *in[wire.StatusRequest]) (*out[*wire.Status], error) {
+		desired, err := decode(req.Body.Spec)
+		if err != nil {
+			return nil, err
+		}
+		s, err := h.status(ctx, desired)
+		return &out[*wire.Status]{Body: s}, err
+	})
+	h.getRoutes()
+	h.inspectRoutes()
+	h.consoleRoutes()
+}
+
+// status looks at the hosts; for a stale answer only the record counts.
+func (h *Handler) status(ctx context.Context, desired *spec.Spec) (*wire.Status, error) {
+	seen := &planner.Observed{}
+	if !callOf(ctx).stale {
+		var err error
+		if seen, err = h.Planner.Observe(ctx, desired); err != nil {
+			return nil, err
+		}
 	}
 	st := h.Planner.State()
 	if desired == nil {
@@ -29,7 +45,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
 	}
 	s := statusOfFleet(st, desired, seen)
 	h.addActivity(s, st)
-	reply(w, s)
+	return s, nil
 }
 
 func statusOfFleet(st state.State, desired *spec.Spec, seen *planner.Observed) *wire.Status {
@@ -51,6 +67,9 @@ func statusOfFleet(st state.State, desired *spec.Spec, seen *planner.Observed) *
 		if !o.Phase.Final() {
 			s.Pending = append(s.Pending, wire.Pending{Operation: fromOperation(o), Reason: wire.Reason(o.Reason), Started: o.Started})
 		}
+	}
+	for _, p := range st.Plans.All() {
+		s.Waiting = append(s.Waiting, fromPending(p))
 	}
 	for _, t := range st.Trash.All() {
 		trash := wire.Trash{Instance: string(t.Instance), Host: string(t.Host), Expires: t.Expires, Disks: []string{}}

@@ -58,6 +58,22 @@ func (m Map[V]) first() (string, V) {
 	return string(key), v
 }
 
+// from yields keys and values in key order, beginning with the first key that isn't smaller than start.
+func (m Map[V]) from(start string) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		if m.tree == nil {
+			return
+		}
+		it := m.tree.Root().Iterator()
+		it.SeekLowerBound([]byte(start))
+		for key, v, ok := it.Next(); ok; key, v, ok = it.Next() {
+			if !yield(string(key), v) {
+				return
+			}
+		}
+	}
+}
+
 // All yields keys and values in key order.
 func (m Map[V]) All() iter.Seq2[string, V] {
 	return func(yield func(string, V) bool) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster"
 	"github.com/novaplan/novaplan/cluster/api"
+	"github.com/novaplan/novaplan/cluster/api/auth"
 	"github.com/novaplan/novaplan/cluster/api/client"
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
@@ -124,7 +124,7 @@ func newController(rec reconcile.Record, w *world, opts reconcile.Options, p pla
 func (c *controller) serve(ports api.Ports) http.Handler {
 	ports.Identity = c.identity
 	handler := api.New(ports)
-	server := &http.Server{Handler: handler, BaseContext: func(net.Listener) context.Context { return context.Background() }}
+	server := &http.Server{Handler: handler, ConnContext: auth.InProcess}
 	c.servers = append(c.servers, server)
 	go func() { _ = server.Serve(c.pipe) }() // ends with close
 	return handler

@@ -12,14 +12,17 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 )
 
-// Client calls one controller. It is safe for concurrent use.
+// Client calls one controller, which may have several addresses. It is safe for concurrent use.
 type Client struct {
-	http *http.Client
-	base string
+	http   *http.Client
+	bases  *bases
+	token  string
+	remote bool
 }
 
 // New returns a client of the controller that dial connects to.
@@ -30,7 +33,7 @@ func New(dial func(ctx context.Context) (net.Conn, error)) *Client {
 			WriteBufferSize: 64 << 10,
 			ReadBufferSize:  64 << 10,
 		}},
-		base: "http://novaplan",
+		bases: newBases("http://novaplan"),
 	}
 }
 
@@ -45,87 +48,9 @@ func Unix(path string) *Client {
 // Close drops idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Identity says who answers.
-func (c *Client) Identity(ctx context.Context) (wire.Identity, error) {
-	var out wire.Identity
-	return out, c.call(ctx, http.MethodGet, "/v1/identity", nil, &out)
-}
-
-// Plan asks what would be done.
-func (c *Client) Plan(ctx context.Context, req wire.PlanRequest) (*wire.Plan, error) {
-	out := new(wire.Plan)
-	return out, c.call(ctx, http.MethodPost, "/v1/plan", req, out)
-}
-
-// Status asks what is there.
-func (c *Client) Status(ctx context.Context, req wire.StatusRequest) (*wire.Status, error) {
-	out := new(wire.Status)
-	return out, c.call(ctx, http.MethodPost, "/v1/status", req, out)
-}
-
-// Explain asks why an instance is where it is.
-func (c *Client) Explain(ctx context.Context, req wire.ExplainRequest) (*wire.Explanation, error) {
-	out := new(wire.Explanation)
-	return out, c.call(ctx, http.MethodPost, "/v1/explain", req, out)
-}
-
-// Doctor asks for all checks.
-func (c *Client) Doctor(ctx context.Context, req wire.DoctorRequest) (*wire.Report, error) {
-	out := new(wire.Report)
-	return out, c.call(ctx, http.MethodPost, "/v1/doctor", req, out)
-}
-
-// Takeover rebuilds the record from the hosts and returns what is there then.
-func (c *Client) Takeover(ctx context.Context, req wire.TakeoverRequest) (*wire.Status, error) {
-	out := new(wire.Status)
-	return out, c.call(ctx, http.MethodPost, "/v1/takeover", req, out)
-}
-
-// Cancel stops the work that is under way.
-func (c *Client) Cancel(ctx context.Context, req wire.CancelRequest) error {
-	return c.call(ctx, http.MethodPost, "/v1/cancel", req, &struct{}{})
-}
-
-// Apply approves a plan and calls each with every event until the last one, EventSettled or EventStale.
-// An error of each ends it early; the work goes on.
-func (c *Client) Apply(ctx context.Context, req wire.ApplyRequest, each func(wire.Event) error) error {
-	return c.stream(ctx, http.MethodPost, "/v1/apply", req, each)
-}
-
-// Events calls each with whatever happens until ctx or the controller ends.
-func (c *Client) Events(ctx context.Context, each func(wire.Event) error) error {
-	return c.stream(ctx, http.MethodGet, "/v1/events", nil, each)
-}
-
-// Console connects to an instance's serial port. Closing the stream ends it.
-func (c *Client) Console(ctx context.Context, address string, force bool) (io.ReadWriteCloser, error) {
-	query := url.Values{"address": {address}}
-	if force {
-		query.Set("force", "true")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/v1/console?"+query.Encode(), nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Connection", "Upgrade")
-	req.Header.Set("Upgrade", "novaplan-console/1")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, plain(err)
-	}
-	if resp.StatusCode != http.StatusSwitchingProtocols {
-		defer resp.Body.Close()
-		return nil, errorOf(resp)
-	}
-	stream, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok {
-		return nil, errors.New("console: the connection can't be written to")
-	}
-	return stream, nil
-}
-
+// call sends in and decodes the answer into out.
 func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
-	resp, err := c.do(ctx, method, path, in)
+	resp, err := c.do(ctx, method, path, in, nil)
 	if err != nil {
 		return err
 	}
@@ -137,45 +62,49 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-func (c *Client) stream(ctx context.Context, method, path string, in any, each func(wire.Event) error) error {
-	resp, err := c.do(ctx, method, path, in)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	dec := json.NewDecoder(resp.Body)
-	for {
-		var e wire.Event
-		err := dec.Decode(&e)
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return fmt.Errorf("events of %s: %w", path, plain(err))
-		}
-		if err := each(e); err != nil {
-			return err
-		}
-	}
-}
-
-// do returns a successful response; the caller closes its body.
-func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
-	var body io.Reader
+// do returns a successful response; the caller closes its body. Of several addresses the one that answered last comes first;
+// the next one is tried when nothing was heard, or when the one asked knows no leader.
+func (c *Client) do(ctx context.Context, method, path string, in any, header http.Header) (*http.Response, error) {
+	var data []byte
 	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
+		var err error
+		if data, err = json.Marshal(in); err != nil {
 			return nil, fmt.Errorf("request to %s: %w", path, err)
 		}
-		body = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
+	var failed error
+	for _, base := range c.bases.inTurn() {
+		resp, err := c.once(ctx, base, method, path, data, header)
+		switch {
+		case err == nil:
+			c.bases.answered(base)
+			return resp, nil
+		case ctx.Err() != nil, !elsewhere(err):
+			return nil, err
+		}
+		failed = errors.Join(failed, c.named(base, err))
+	}
+	return nil, plainer(failed)
+}
+
+// once asks one address.
+func (c *Client) once(ctx context.Context, base, method, path string, data []byte, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, base+path, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	if len(data) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, plain(err)
+		return nil, &unheard{plain(err)}
 	}
 	if resp.StatusCode >= http.StatusBadRequest {
 		defer resp.Body.Close()
@@ -184,13 +113,50 @@ func (c *Client) do(ctx context.Context, method, path string, in any) (*http.Res
 	return resp, nil
 }
 
-func errorOf(resp *http.Response) error {
-	e := new(wire.Error)
-	data, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err := json.Unmarshal(data, e); err != nil || e.Message == "" {
-		return fmt.Errorf("the controller answered %s: %s", resp.Status, bytes.TrimSpace(data))
+// unheard is a request that got no answer: it may have been carried out or not.
+type unheard struct{ err error }
+
+func (u *unheard) Error() string { return u.err.Error() }
+func (u *unheard) Unwrap() error { return u.err }
+
+// codeNoLeader is package api's.
+const codeNoLeader = "no-leader"
+
+// elsewhere reports whether another member may answer what this one didn't.
+func elsewhere(err error) bool {
+	var silent *unheard
+	var e *wire.Error
+	return errors.As(err, &silent) || errors.As(err, &e) && e.Code == codeNoLeader
+}
+
+// named says which of several addresses an error is of.
+func (c *Client) named(base string, err error) error {
+	var e *wire.Error
+	if errors.As(err, &e) || !c.remote {
+		return err
 	}
-	return e
+	return fmt.Errorf("%s: %w", strings.TrimPrefix(base, "https://"), err)
+}
+
+// plainer takes the only error out of a list, so that its details are seen.
+func plainer(err error) error {
+	var e *wire.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return err
+}
+
+func errorOf(resp *http.Response) error {
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<20)) // a stale plan may come with it
+	p := new(wire.Problem)
+	if err := json.Unmarshal(data, p); err == nil && p.Code != "" {
+		if p.Plan != nil {
+			return p
+		}
+		return p.Err()
+	}
+	return fmt.Errorf("the controller answered %s: %.500s", resp.Status, bytes.TrimSpace(data))
 }
 
 // plain takes the made-up URL off an error.

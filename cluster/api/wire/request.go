@@ -20,22 +20,32 @@ type Options struct {
 	Destroy      bool     `json:"destroy,omitempty"`
 }
 
+// From says which of the record's specs a request is about, instead of bringing one.
+type From struct {
+	Revision uint64 `json:"revision,omitempty" doc:"a kept revision, as a rollback wants it"`
+	Pending  string `json:"pending,omitempty" doc:"a plan that waits for approval"`
+}
+
 // PlanRequest asks what would be done.
 type PlanRequest struct {
-	Spec    *Spec   `json:"spec,omitempty"` // nil: the spec in force
-	Options Options `json:"options"`
+	Spec    *Spec   `json:"spec,omitempty"` // nil: the spec in force, or From's
+	From    From    `json:"from,omitzero"`
+	Options Options `json:"options,omitzero"`
 }
 
 // ApplyRequest approves a plan that was seen.
 type ApplyRequest struct {
 	Spec    *Spec   `json:"spec,omitempty"`
-	Options Options `json:"options"`
+	From    From    `json:"from,omitzero"`
+	Options Options `json:"options,omitzero"`
 	Base    uint64  `json:"base"`
 	Digest  string  `json:"digest"`
-	By      string  `json:"by,omitempty"`
-	Message string  `json:"message,omitempty"`
-	Commit  string  `json:"commit,omitempty"`
-	Request string  `json:"request"`
+	// By counts only from the command that the controller lives in; of others it is known who they are.
+	By      string `json:"by,omitempty"`
+	Message string `json:"message,omitempty"`
+	Commit  string `json:"commit,omitempty"`
+	// Request is the id that follows everything this causes; also as the Idempotency-Key. "" makes one.
+	Request string `json:"request,omitempty"`
 }
 
 // ExplainRequest asks why an instance is where it is, or where it would go.
@@ -67,6 +77,8 @@ type TakeoverRequest struct {
 // end too.
 type CancelRequest struct {
 	Abort bool `json:"abort,omitempty"`
+	// Request is whose operations; "": of a command's own controller, all.
+	Request string `json:"request,omitempty"`
 }
 
 // Error is what a failed request answers with.

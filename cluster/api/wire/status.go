@@ -18,6 +18,8 @@ type Status struct {
 	Hosts         []Host     `json:"hosts"`
 	Instances     []Instance `json:"instances"`
 	Pending       []Pending  `json:"pending"`
+	// Waiting are plans that somebody has to approve.
+	Waiting []PendingPlan `json:"waiting,omitempty"`
 	Trash         []Trash    `json:"trash"`
 }
 
@@ -67,7 +69,7 @@ type Instance struct {
 	Name      string   `json:"name"`
 	Host      string   `json:"host,omitempty"`
 	HostName  string   `json:"host_name,omitempty"`
-	State     string   `json:"state"`  // what it does: running, stopped, paused, suspended, building, missing, unknown, ...
+	State     string   `json:"state"`  // what it does: running, stopped, paused, suspended, creating, migrating, missing, unknown, ...
 	Wanted    string   `json:"wanted"` // what the spec in force says; absent when it is to go
 	Addresses []string `json:"addresses"`
 	Flavor    string   `json:"flavor,omitempty"`
@@ -101,4 +103,14 @@ type Trash struct {
 	Host     string    `json:"host"`
 	Disks    []string  `json:"disks"`
 	Expires  time.Time `json:"expires"`
+}
+
+// Hosts are all hosts.
+type Hosts struct {
+	Hosts []Host `json:"hosts"`
+}
+
+// Instances are all instances.
+type Instances struct {
+	Instances []Instance `json:"instances"`
 }
