@@ -20,7 +20,7 @@ type Status struct {
 	Pending       []Pending  `json:"pending"`
 	// Waiting are plans that somebody has to approve.
 	Waiting []PendingPlan `json:"waiting,omitempty"`
-	Trash         []Trash    `json:"trash"`
+	Trash   []Trash       `json:"trash"`
 }
 
 // Host is one host with what is used of it.
