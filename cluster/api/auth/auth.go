@@ -77,7 +77,7 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 	if c, ok := a.byCertificate(r, p); ok {
 		return a.vouched(r, c)
 	}
-	return caller, nil
+	return a.vouched(r, caller)
 }
 
 func (a *Authenticator) byToken(header, from string) (Caller, error) {

@@ -225,3 +225,29 @@ func FuzzAuthorization(f *testing.F) {
 		}
 	})
 }
+
+// TestMembersVouch believes a header from a connection that the port knows to be a member's, and from no other.
+func TestMembersVouch(t *testing.T) {
+	d := newDoor(t)
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	r := request("")
+	Vouch(r.Header, Caller{Kind: Unix, Name: "root", Role: state.Admin})
+	if c, err := d.Authenticate(r.WithContext(FromMember(t.Context(), named{near, "beta"}))); err != nil || c.Kind != Unix || c.Name != "root" {
+		t.Errorf("from a member: %v, %v", c, err)
+	}
+	if c, err := d.Authenticate(r.WithContext(ConnContext(t.Context(), near))); err != nil || c.Kind != Nobody {
+		t.Errorf("from somebody: %v, %v", c, err)
+	}
+	if c, err := d.Authenticate(request("").WithContext(FromMember(t.Context(), named{near, "beta"}))); err != nil || c.String() != "member beta" {
+		t.Errorf("a member for itself: %v, %v", c, err)
+	}
+}
+
+type named struct {
+	net.Conn
+	name string
+}
+
+func (n named) Peer() string { return n.name }

@@ -38,6 +38,16 @@ func InProcess(ctx context.Context, _ net.Conn) context.Context {
 	return context.WithValue(ctx, peerKey{}, peer{caller: Caller{Kind: Local, Role: state.Admin, From: "this process"}})
 }
 
+// FromMember says that another member is at the other end, as the port that the connection came through has made sure;
+// it is for http.Server.ConnContext. A connection that knows which member has a method Peer.
+func FromMember(ctx context.Context, conn net.Conn) context.Context {
+	c := Caller{Kind: Member, Role: state.Admin, From: conn.RemoteAddr().String()}
+	if p, ok := conn.(interface{ Peer() string }); ok {
+		c.Name = p.Peer()
+	}
+	return context.WithValue(ctx, peerKey{}, peer{caller: c})
+}
+
 // unixPeer asks the kernel who connected. Who runs this process, and root, may do everything: they could read its
 // memory anyway.
 func unixPeer(conn *net.UnixConn) Caller {

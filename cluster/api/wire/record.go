@@ -174,6 +174,7 @@ type Member struct {
 	Voter       bool   `json:"voter"`
 	Leader      bool   `json:"leader"`
 	Healthy     bool   `json:"healthy"`
+	Problem     string `json:"problem,omitempty" doc:"why it isn't healthy"`
 	LastContact int64  `json:"last_contact_ms"`
 	Applied     uint64 `json:"applied_index"`
 	Version     string `json:"version,omitempty"`
