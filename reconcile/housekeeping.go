@@ -13,8 +13,8 @@ import (
 	"github.com/novaplan/novaplan/spec"
 )
 
-// Housekeeping removes stale definitions, deletes what the trash kept long enough, and drops it from
-// the record. What can't be done now stays for the next time; those errors are returned together,
+// Housekeeping removes stale definitions, deletes what the trash kept long enough and cached images that nothing
+// has used for a while, and drops them from the record. What can't be done now stays for the next time; those errors are returned together,
 // nothing depends on them.
 func (c *Controller) Housekeeping(ctx context.Context) error {
 	if err := c.leading(); err != nil {
@@ -24,7 +24,8 @@ func (c *Controller) Housekeeping(ctx context.Context) error {
 	if errors.Is(err, ErrOldCopy) {
 		return err
 	}
-	return errors.Join(err, c.emptyTrash(ctx))
+	noted := c.noteImages(ctx) // before the trash, which uses them too, is emptied
+	return errors.Join(err, noted, c.emptyTrash(ctx), c.evictImages(ctx))
 }
 
 // emptyTrash deletes what has expired.
@@ -60,7 +61,7 @@ func (c *Controller) purge(ctx context.Context, st state.State, trash *state.Tra
 		}
 	}
 	var last error
-	for _, address := range c.holders(st, trash) {
+	for _, address := range c.reaching(st, trash.Host, trash.Pool) {
 		if last = c.deleteFiles(ctx, st, address, trash); last == nil {
 			return c.commit(ctx, state.Command{Purge: &state.Purge{Trash: []string{trash.ID}}})
 		}
@@ -68,19 +69,19 @@ func (c *Controller) purge(ctx context.Context, st state.State, trash *state.Tra
 	return last
 }
 
-// holders lists the hosts that can reach the files: the one where they are, and for a shared pool any
+// reaching lists the hosts that can reach the files of a pool: the one where they are, and for a shared pool any
 // other of the fleet.
-func (c *Controller) holders(st state.State, trash *state.Trash) []spec.Address {
-	holders := []spec.Address{trash.Host}
-	if !trash.Pool.Shared || st.Desired == nil {
-		return holders
+func (c *Controller) reaching(st state.State, host spec.Address, pool state.Pool) []spec.Address {
+	hosts := []spec.Address{host}
+	if !pool.Shared || st.Desired == nil {
+		return hosts
 	}
 	for i := range st.Desired.Spec.Hosts {
-		if a := st.Desired.Spec.Hosts[i].Address; a != trash.Host {
-			holders = append(holders, a)
+		if a := st.Desired.Spec.Hosts[i].Address; a != host {
+			hosts = append(hosts, a)
 		}
 	}
-	return holders
+	return hosts
 }
 
 // deleteFiles deletes the files through one host that is ours, and reads back that they are gone.

@@ -89,6 +89,8 @@ func (t *transition) run(c Command) *Refusal {
 		return t.restore(c.Restore)
 	case c.Survey != nil:
 		return t.survey(c.Survey)
+	case c.NoteImages != nil:
+		return t.noteImages(c.NoteImages)
 	case c.RaiseLevel != nil:
 		return t.raiseLevel(c.RaiseLevel)
 	case c.CreateToken != nil:

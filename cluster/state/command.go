@@ -36,6 +36,7 @@ type Command struct {
 	Purge        *Purge        `json:"purge,omitempty"`
 	Restore      *Restore      `json:"restore,omitempty"`
 	Survey       *Survey       `json:"survey,omitempty"`
+	NoteImages   *NoteImages   `json:"note_images,omitempty"`
 	RaiseLevel   *RaiseLevel   `json:"raise_level,omitempty"`
 	// Of LevelServed:
 	CreateToken *CreateToken `json:"create_token,omitempty"`

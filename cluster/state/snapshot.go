@@ -144,6 +144,7 @@ func tables() []table {
 		tableOf("token", func(st *State) *Map[*Token] { return &st.Tokens }),
 		tableOf("plan", func(st *State) *Map[*PendingPlan] { return &st.Plans }),
 		tableOf("request", func(st *State) *Map[*Request] { return &st.Requests }),
+		tableOf("image", func(st *State) *Map[*CachedImage] { return &st.Images }),
 	}
 }
 

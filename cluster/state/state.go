@@ -35,6 +35,7 @@ type State struct {
 	Instances  Map[*Instance]    // by instance address
 	Operations Map[*Operation]   // by id; finished ones are kept for a while
 	Trash      Map[*Trash]       // by id
+	Images     Map[*CachedImage] // by key: images in pools that are known to be ours
 	Lives      Map[uint32]       // incarnations used so far, by instance address
 	History    Map[*Event]       // by sequence, bounded
 	Tokens     Map[*Token]       // by id

@@ -54,6 +54,7 @@ func NewCache(opts CacheOptions) *Cache {
 //     given up. Of two that want different things the first wins.
 //   - A volume is deleted when its place is seen to be burnt, so a deletion that takes effect late finds its volume
 //     gone, and never another one of that name.
+//   - An image that nobody has used for long is burnt too, by making its marker grow: see Evict.
 type place struct {
 	host           hypervisor.Host
 	pool           hypervisor.Pool
@@ -273,12 +274,16 @@ func (p place) mark(ctx context.Context, size int64) error {
 	return err
 }
 
-// remove deletes the volume of a burnt place, if it is there.
+// remove deletes the volume of a burnt place, if it is there and nothing stands on it: a place that was whole is burnt
+// when its image is evicted, perhaps too late.
 func (p place) remove(ctx context.Context) error {
 	if _, err := p.host.GetVolume(ctx, p.pool, p.volume); err != nil {
 		if errors.Is(err, hypervisor.ErrNotFound) {
 			return nil
 		}
+		return err
+	}
+	if user, err := StoodOn(ctx, p.host, p.pool, p.volume); err != nil || user != "" {
 		return err
 	}
 	if err := p.host.DeleteVolume(ctx, p.pool, p.volume); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
