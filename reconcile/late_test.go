@@ -7,8 +7,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
+	"github.com/novaplan/novaplan/reconcile/operation"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -122,5 +124,54 @@ func TestMoveOntoAnotherFile(t *testing.T) {
 				t.Errorf("%d guests run, want 2\n%s", l.total(), l.dump())
 			}
 		})
+	}
+}
+
+// TestUndoneCreateStaysUndone kills the controller while it undoes a create, with a deletion under way that takes effect
+// ten minutes later. Whoever goes on makes no disk of the same name.
+func TestUndoneCreateStaysUndone(t *testing.T) {
+	for _, at := range []string{"undo config-drive", "undo disks"} {
+		t.Run(at, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { killWhileUndoing(t, at) })
+		})
+	}
+}
+
+func killWhileUndoing(t *testing.T, at string) {
+	l := newLab(t, 1, false)
+	reached, over := make(chan struct{}), make(chan struct{})
+	l.opts.Trace = func(_ state.Operation, step string, when operation.When) {
+		if step != at {
+			return
+		}
+		if when == operation.Before {
+			l.world.Inject(sim.Fault{Kind: sim.Late, Method: "DeleteVolume", After: 10 * time.Minute, Times: 1})
+			return
+		}
+		close(reached)
+		<-over
+	}
+	l.begin()
+	l.want(1)
+	l.world.Inject(sim.Fault{Kind: sim.Fail, Method: "DefineDomain", Times: 1})
+	ids := l.approve()
+	settled := make(chan error, 1)
+	c := l.c
+	go func() { settled <- c.Settle(t.Context(), ids) }()
+	<-reached
+	l.stop()
+	close(over)
+	<-settled
+	l.kill()
+	l.opts.Trace = nil
+	l.begin()
+	defer l.kill()
+	l.apply()
+	l.apply() // what failed is planned again
+	time.Sleep(20 * time.Minute)
+	l.keptDisks()
+	l.matches()
+	if l.total() != 1 {
+		t.Errorf("%d guests run, want 1\n%s", l.total(), l.dump())
 	}
 }

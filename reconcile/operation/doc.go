@@ -13,8 +13,14 @@
 //   - No step touches a domain without reading its stamp, or a host without reading its claim.
 //   - No step destroys the only good copy of a disk.
 //
-// What has no fence: a deletion or migration that reaches a local pool so late that the same
-// file was made there again for a later migration. Creates are safe from it, for each try has names of
-// its own; a migration keeps the path. It is looked for before each deletion, and the source's copies
-// stay until the destination's were seen.
+// libvirt has no fence for what is done to a file by its name: a deletion or migration whose answer was lost may reach
+// a host minutes later. So no name is used for two files. A create has names of its own for each host that it is tried
+// on, a move for each try to make its copies (moved.go), a cached image for each upload (package disk). Late calls
+// then find what they were meant for, or nothing:
+//
+//   - A late deletion finds its file gone, for nothing goes on before that is read back.
+//   - A late migration finds none of the files that it would fill, and hypervisors make none. While some are still being
+//     deleted, the config drive is what stops it: it goes first, and holds nothing that can't be made again.
+//   - A late upload fills a file that nobody uses.
+//   - A late create leaves an empty file behind. Nothing deletes it unasked, and nothing else is ever called so.
 package operation

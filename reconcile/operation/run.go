@@ -45,6 +45,12 @@ func (j *Job) Run(ctx context.Context) Outcome {
 	if err != nil {
 		return Outcome{End: Undone, Err: err}
 	}
+	if cause := j.wasUndoing(); cause != nil {
+		j.resumed = true
+		o := j.undo(ctx, seq, seq.Steps, cause)
+		o.Elsewhere = false // whether that would help isn't known any more
+		return o
+	}
 	for i, step := range seq.Steps {
 		if err := j.step(ctx, step); err != nil {
 			return j.fail(ctx, seq, i+1, inStep(step.Name, err))
@@ -190,9 +196,34 @@ func (j *Job) fail(ctx context.Context, seq Sequence, n int, cause error) Outcom
 	return j.undo(ctx, seq, reached, cause)
 }
 
+// undoingStep begins the step that is committed before a create is undone; the cause follows.
+const undoingStep = "undoing: "
+
+// noteUndoing commits that a create is being undone. Whoever goes on with it must not go forward: its disks would
+// have the names of those that are being deleted, and a late deletion would meet them.
+func (j *Job) noteUndoing(ctx context.Context, cause error) error {
+	if j.op.Action != state.Create || j.op.Phase == state.Revoking || j.wasUndoing() != nil {
+		return nil
+	}
+	return j.record(ctx, undoingStep+cause.Error())
+}
+
+// wasUndoing returns why a create was being undone when its last run ended, nil when it wasn't.
+func (j *Job) wasUndoing() error {
+	for _, step := range j.op.Steps {
+		if cause, ok := strings.CutPrefix(step, undoingStep); ok {
+			return errors.New(cause)
+		}
+	}
+	return nil
+}
+
 // undo takes back the steps that were reached, last first.
 func (j *Job) undo(ctx context.Context, seq Sequence, reached []Step, cause error) Outcome {
 	j.log.Warn("undoing", "cause", cause)
+	if err := j.noteUndoing(ctx, cause); err != nil {
+		return Outcome{End: Lost, Err: errors.Join(cause, err)}
+	}
 	calm := *j // an abort asks for exactly this, so it doesn't interrupt it
 	calm.aborted = nil
 	for i := len(reached) - 1; i >= 0; i-- {

@@ -53,7 +53,8 @@ func (j *Job) storage(ctx context.Context, address spec.Address) (hypervisor.Hos
 
 // ensureVolume makes an empty volume or overlay in the instance's pool, unless it is there. One of
 // another shape was left half-made by a hypervisor that died: nobody has written to it, and it is made again. When
-// its deletion isn't certain the try fails, for the new one would have the same name and meet it when it comes late.
+// its deletion isn't certain, or may have been sent before, the try fails, for the new one would have the same name and
+// meet it when it comes late.
 func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervisor.VolumeSpec) error {
 	h, err := j.storage(ctx, address)
 	if err != nil {
@@ -63,7 +64,7 @@ func (j *Job) ensureVolume(ctx context.Context, address spec.Address, v hypervis
 		Name: v.Name, Format: v.Format, Bytes: v.Bytes, Backing: disk.Image{Path: v.BackingPath, Format: v.BackingFormat},
 	}
 	_, err = disk.EnsureVolume(ctx, h, j.pool(), want)
-	if !errors.Is(err, hypervisor.ErrExists) {
+	if !errors.Is(err, hypervisor.ErrExists) || j.resumed {
 		return err
 	}
 	j.log.Warn("a half-made volume is made again", "volume", v.Name, "error", err)
