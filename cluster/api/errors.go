@@ -24,8 +24,9 @@ const (
 	CodeForbidden    = "forbidden"
 	CodeTooMany      = "too-many-requests"
 	CodeTooLarge     = "too-large"
-	CodeNoLeader     = "no-leader" // no majority, or an election is under way: try again
-	CodeCompacted    = "compacted" // what was asked for is older than what is kept
+	CodeNoLeader     = "no-leader"   // no majority, or an election is under way: try again
+	CodeUnavailable  = "unavailable" // leadership changes just now: try again
+	CodeCompacted    = "compacted"   // what was asked for is older than what is kept
 	CodeCanceled     = "canceled"
 	CodeFailed       = "failed"
 	CodeBug          = "bug"
@@ -81,7 +82,7 @@ func statusOf(code string) int {
 		return http.StatusTooManyRequests
 	case CodeTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case CodeNoLeader:
+	case CodeNoLeader, CodeUnavailable:
 		return http.StatusServiceUnavailable
 	case CodeCompacted:
 		return http.StatusGone
@@ -99,6 +100,9 @@ func fail(w http.ResponseWriter, err error, request string) {
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client went away: nobody is left to tell
 }
+
+// WriteError answers with a problem where there is no Handler yet.
+func WriteError(w http.ResponseWriter, err error) { fail(w, err, "") }
 
 // inOurWords turns what huma says of a malformed request into a problem like all others.
 func inOurWords(ctx huma.Context, _ string, v any) (any, error) {

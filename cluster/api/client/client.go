@@ -119,14 +119,17 @@ type unheard struct{ err error }
 func (u *unheard) Error() string { return u.err.Error() }
 func (u *unheard) Unwrap() error { return u.err }
 
-// codeNoLeader is package api's.
-const codeNoLeader = "no-leader"
+// Codes of package api.
+const (
+	codeNoLeader    = "no-leader"
+	codeUnavailable = "unavailable"
+)
 
 // elsewhere reports whether another member may answer what this one didn't.
 func elsewhere(err error) bool {
 	var silent *unheard
 	var e *wire.Error
-	return errors.As(err, &silent) || errors.As(err, &e) && e.Code == codeNoLeader
+	return errors.As(err, &silent) || errors.As(err, &e) && (e.Code == codeNoLeader || e.Code == codeUnavailable)
 }
 
 // named says which of several addresses an error is of.

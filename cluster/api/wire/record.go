@@ -181,12 +181,21 @@ type Member struct {
 	Level       uint32 `json:"level,omitempty"`
 }
 
-// Snapshot is what is known of a snapshot's archive.
+// Snapshot is what an archive of the record says of itself.
 type Snapshot struct {
-	Cluster string `json:"cluster"`
-	Fleet   string `json:"fleet"`
-	Index   uint64 `json:"index"`
-	Term    uint64 `json:"term"`
-	Level   uint32 `json:"level"`
-	Bytes   int64  `json:"bytes"`
+	Format     int       `json:"format"`
+	Created    time.Time `json:"created"`
+	By         string    `json:"by,omitempty" doc:"the member that saved it"`
+	Cluster    string    `json:"cluster"`
+	Fleet      string    `json:"fleet"`
+	Mode       string    `json:"mode"`
+	Level      uint32    `json:"level"`
+	Index      uint64    `json:"index" doc:"of the last command in it"`
+	Term       uint64    `json:"term"`
+	Revision   uint64    `json:"revision"`
+	Time       time.Time `json:"time,omitzero" doc:"replicated time"`
+	Hosts      int       `json:"hosts"`
+	Instances  int       `json:"instances"`
+	Operations int       `json:"operations"`
+	Bytes      int64     `json:"bytes"`
 }
