@@ -67,7 +67,7 @@ func newRoot(c *console) *cobra.Command {
 		}
 	}
 	add("spec", newValidate(c), newFmt(c), newGraph(c))
-	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c))
+	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c), newWatch(c))
 	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c))
 	add("server", newTLS(c))
 	root.AddCommand(newVersion(c), newCompletion(c), newMan(root), newEvaluate(c))

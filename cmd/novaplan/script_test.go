@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 			"edit":   edit,
 			"absent": absent,
 			"behind": behind,
+			"logs":   logs,
 		},
 	})
 }

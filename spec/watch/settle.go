@@ -75,7 +75,7 @@ func (s *settler) run(ctx context.Context) error {
 			}
 		case <-s.w.poke:
 			if s.take() {
-				timer.Reset(0)
+				timer.Reset(s.hint()) // not at once: somebody may be about to save
 			}
 		case out <- folder:
 			s.delivered()
@@ -182,8 +182,5 @@ func (s *settler) take() bool {
 		}
 	}
 	s.shown = shown
-	if s.next != nil && s.first.IsZero() {
-		s.first = time.Now() // what waits for its delivery is looked at again with the rest
-	}
 	return true
 }
