@@ -79,6 +79,13 @@ func (w *World) ClearFaults(host string) {
 	})
 }
 
+// Befell counts the faults that befell a call, by kind: what is in force and never met counts for nothing.
+func (w *World) Befell() map[FaultKind]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.befell)
+}
+
 // fault returns what befalls this call of method at host.
 func (w *World) fault(host, method string) Fault {
 	return w.match(func(f Fault) bool { return !f.Kind.ofMigration() && f.matches(host, method) })
@@ -103,6 +110,7 @@ func (w *World) match(fits func(Fault) bool) Fault {
 				w.rules = slices.Delete(w.rules, i, i+1)
 			}
 		}
+		w.befell[r.Kind]++
 		return r.Fault
 	}
 	return Fault{}

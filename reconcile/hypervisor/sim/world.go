@@ -81,6 +81,7 @@ type World struct {
 	agenda     agenda
 	timer      *time.Timer
 	rules      []*rule
+	befell     map[FaultKind]int
 	random     *rand.Rand
 	deletions  []Deletion
 	violations []Violation
@@ -109,6 +110,7 @@ func New(opts Options) *World {
 		migrations: map[*migration]struct{}{},
 		locks:      map[diskLock]owner{},
 		runs:       map[string][]string{},
+		befell:     map[FaultKind]int{},
 		random:     rand.New(rand.NewPCG(opts.Seed, opts.Seed)),
 	}
 }
