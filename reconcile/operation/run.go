@@ -261,7 +261,7 @@ func (j *Job) forward(ctx context.Context, seq Sequence) Outcome {
 		}
 	}
 	moved := j.movedRecord()
-	return Outcome{End: Complete, Moved: &moved}
+	return Outcome{End: Complete, Build: j.result(), Moved: &moved}
 }
 
 func (j *Job) notUndone(ctx context.Context, cause, err error) Outcome {

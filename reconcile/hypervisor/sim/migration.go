@@ -297,6 +297,7 @@ func (t *turn) arrive(m *migration) {
 	if err := t.w.lockDisks(t, m.dest, &there.Def); err != nil {
 		there.Power, there.Reason = hypervisor.PowerPaused, "ioerror"
 	}
+	t.wrote(m.dest, &there.Def)
 	t.runs(m.dest, m.uuid)
 	t.changedDomain(m.source, m.uuid)
 	t.changedDomain(m.dest, m.uuid)
@@ -312,7 +313,7 @@ func (t *turn) copyDisks(m *migration) {
 			continue
 		}
 		p.resize(to, from.Allocated)
-		to.Booted, to.Content, to.Size, to.Incomplete = from.Booted, from.Content, from.Size, from.Incomplete
+		to.Booted, to.Content, to.Size, to.Incomplete, to.Written = from.Booted, from.Content, from.Size, from.Incomplete, from.Written
 		t.changedVolume(p, path.Base(there))
 	}
 }

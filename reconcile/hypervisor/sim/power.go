@@ -38,6 +38,7 @@ func (c *conn) StartDomain(ctx context.Context, uuid string) error {
 			d.BootedAt = t.now.Add(t.w.scaled(t.w.opts.Boot))
 			t.w.guestWrites(t, c.host, &d.Def)
 		}
+		t.wrote(c.host, &d.Def)
 		d.Power, d.Reason, d.Live = hypervisor.PowerRunning, "", nil
 		t.runs(c.host, uuid)
 		return nil

@@ -106,11 +106,13 @@ func (w *World) poolOf(host, at string) *pool {
 func (w *World) reindex() {
 	for _, p := range w.shared {
 		p.sum()
+		w.recall(p)
 	}
 	for _, name := range w.hostNames() {
 		h := w.hosts[name]
 		for _, p := range h.pools {
 			p.sum()
+			w.recall(p)
 		}
 		for uuid, d := range h.domains {
 			h.names[d.Def.Name] = uuid

@@ -290,8 +290,8 @@ func TestTwoGuestsOfOneUUIDOnLocalDisks(t *testing.T) {
 		must(t, h.StartDomain(t.Context(), place(t, h, localPool, "web").UUID))
 	}
 	truth := w.Truth()
-	if len(truth.Violations) != 1 || truth.Violations[0].Kind != DoubleRun {
-		t.Errorf("violations = %+v, want one double-run", truth.Violations)
+	if v := truth.Violations; len(v) != 2 || v[0].Kind != OldDisk || v[1].Kind != DoubleRun {
+		t.Errorf("violations = %+v, want an old-disk and a double-run", v)
 	}
 	if got := fmt.Sprint(truth.Runs[guestID("web")]); got != "[a1 b1]" {
 		t.Errorf("it runs on %s", got)

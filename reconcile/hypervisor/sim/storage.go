@@ -29,15 +29,16 @@ type poolRecord struct {
 
 // volume is one file.
 type volume struct {
-	Format        string `json:"format"`
-	Bytes         int64  `json:"bytes"`
-	Allocated     int64  `json:"allocated"`
-	BackingPath   string `json:"backing_path,omitempty"`
-	BackingFormat string `json:"backing_format,omitempty"`
-	Content       []byte `json:"content,omitempty"`    // deflated
-	Size          int64  `json:"size,omitempty"`       // of the uploaded content
-	Incomplete    bool   `json:"incomplete,omitempty"` // an upload did not finish, or not yet
-	Booted        bool   `json:"booted,omitempty"`     // a guest has written to it
+	Format        string  `json:"format"`
+	Bytes         int64   `json:"bytes"`
+	Allocated     int64   `json:"allocated"`
+	BackingPath   string  `json:"backing_path,omitempty"`
+	BackingFormat string  `json:"backing_format,omitempty"`
+	Content       []byte  `json:"content,omitempty"`    // deflated
+	Size          int64   `json:"size,omitempty"`       // of the uploaded content
+	Incomplete    bool    `json:"incomplete,omitempty"` // an upload did not finish, or not yet
+	Booted        bool    `json:"booted,omitempty"`     // a guest has written to it
+	Written       writing `json:"written,omitzero"`
 }
 
 func (v *volume) public(p *pool, name string) hypervisor.Volume {

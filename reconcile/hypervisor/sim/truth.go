@@ -55,6 +55,7 @@ const (
 	DiskTwice      ViolationKind = "disk-twice"      // a second guest wanted to write a disk; its lock refused
 	IncompleteDisk ViolationKind = "incomplete-disk" // a guest booted from a half-uploaded file
 	DiskDeleted    ViolationKind = "disk-deleted"    // a disk was deleted under its guest (I2)
+	OldDisk        ViolationKind = "old-disk"        // a guest began to run on another file than it wrote to last (I2)
 )
 
 // Violation is something that must never happen, and did.

@@ -242,6 +242,7 @@ func (v *volume) readHeader(head []byte) {
 	if v.BackingPath = ""; at > 0 && at <= size && length <= size-at {
 		v.BackingPath = string(head[at : at+length])
 	}
+	v.Written = writingIn(head)
 }
 
 // qcow2Header is the start of a qcow2 file, and all that the simulation has of one that guests write.
@@ -255,6 +256,7 @@ func qcow2Header(v *volume) []byte {
 		binary.BigEndian.PutUint64(head[8:], qcow2PathAt)
 		binary.BigEndian.PutUint32(head[16:], uint32(copy(head[qcow2PathAt:], v.BackingPath)))
 	}
+	v.Written.put(head)
 	return head
 }
 

@@ -78,6 +78,7 @@ type World struct {
 	migrations map[*migration]struct{}
 	locks      map[diskLock]owner
 	runs       map[string][]string // hosts on which a guest executes, by UUID
+	written    map[string]uint64   // the last run of each guest in which it wrote, by UUID
 	agenda     agenda
 	timer      *time.Timer
 	rules      []*rule
@@ -111,6 +112,7 @@ func New(opts Options) *World {
 		locks:      map[diskLock]owner{},
 		runs:       map[string][]string{},
 		befell:     map[FaultKind]int{},
+		written:    map[string]uint64{},
 		random:     rand.New(rand.NewPCG(opts.Seed, opts.Seed)),
 	}
 }
