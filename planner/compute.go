@@ -54,6 +54,7 @@ type computation struct {
 	requests  map[requestKey]*placement.Request
 
 	failures map[attempt]failure
+	onHold   map[spec.Address]bool       // of Options.Hold
 	names    map[*host]map[string]string // domain name -> UUID
 	unread   []string                    // hosts of which nobody knows what they hold
 

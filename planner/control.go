@@ -14,6 +14,10 @@ type Options struct {
 	Exclude      []spec.Address // these are left as they are
 	Destroy      bool           // everything in the spec is to go
 	Explain      bool           // fill Placement.Ranked and Rejection.Reasons; expensive
+	// Leave are the reasons, such as ReasonFoundStopped, of what was found behind our back and stays as it is.
+	Leave []string
+	// Hold are instances and hosts about which nothing is decided now.
+	Hold []spec.Address
 }
 
 // Approval asks for a plan that somebody saw to be carried out.

@@ -41,7 +41,7 @@ func (c *computation) compare() {
 		c.remove(r)
 	}
 	for _, in := range fresh {
-		if c.creatable(in) && !c.inTheWay(in) && !c.mayBeElsewhere(in) {
+		if !c.holds(in.Address) && c.creatable(in) && !c.inTheWay(in) && !c.mayBeElsewhere(in) {
 			c.creates = append(c.creates, in)
 		}
 	}
@@ -117,7 +117,7 @@ func (c *computation) touchable(r *record) bool {
 		return false
 	case r.host.mode() == spec.ModeFenced:
 		return false // said once for the host
-	case !r.host.reachable:
+	case !r.host.reachable, c.holds(r.address()), c.holds(r.have.Host):
 		return false
 	}
 	return len(c.work[r.address()]) == 0

@@ -129,7 +129,7 @@ func (c *computation) missing(r *record) bool {
 			Detail:  []string{"Its disks are on shared storage: it is defined again when these hosts can be looked at."}})
 		return false
 	}
-	if !c.nameFree(r.address(), r.source(), r.have.Domain, r.host) {
+	if c.leaves(ReasonFoundMissing) || !c.nameFree(r.address(), r.source(), r.have.Domain, r.host) {
 		return false
 	}
 	c.act(r, state.Rebuild, ActRestore, state.Reason{Code: ReasonFoundMissing, Message: "the domain is missing on " + r.host.name()})
@@ -159,7 +159,7 @@ func (c *computation) redefined(r *record) {
 		ch := c.act(r, state.Redefine, ActMove, state.Reason{Code: ReasonMoved, Message: fmt.Sprintf("%s is now %s", was, r.have.Address)})
 		ch.Details = []string{"the guest is not touched, only the stamp on its domain"}
 		ch.Attributes = []AttributeChange{{"address", string(was), string(r.have.Address)}}
-	case len(diffs) > 0:
+	case len(diffs) > 0 && !c.leaves(ReasonFoundChanged):
 		ch := c.act(r, state.Redefine, ActUpdate, state.Reason{Code: ReasonFoundChanged, Message: "found changed on the host: " + strings.Join(diffs, "; ")})
 		ch.Details = []string{"no interruption; what differs takes effect at its next start"}
 	}

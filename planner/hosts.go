@@ -146,7 +146,7 @@ func (c *computation) leavesInOrder(h *host) bool {
 // claimHosts claims what is reachable and nobody's, unless that is under way.
 func (c *computation) claimHosts() {
 	for _, h := range c.hosts {
-		if h.spec != nil && h.reachable && !h.seen.Claimed && h.claim == nil {
+		if h.spec != nil && h.reachable && !h.seen.Claimed && h.claim == nil && !c.holds(h.address()) && !c.leaves(unclaimed(h).Code) {
 			c.claim(h)
 		}
 	}
@@ -197,7 +197,7 @@ func (c *computation) guests(h *host) int {
 }
 
 func (c *computation) claim(h *host) {
-	reason := state.Reason{Code: ReasonUnclaimedHost, Message: "nobody has claimed the host"}
+	reason := unclaimed(h)
 	h.claim = c.add(&job{
 		op:   state.Operation{Action: state.ClaimHost, To: h.address(), Reason: reason},
 		from: -1, to: -1,

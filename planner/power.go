@@ -36,6 +36,9 @@ func (c *computation) wantRunning(r *record) {
 		if c.asked(r) && c.refuseLocked(r, r.want.Locked, "resume") {
 			return
 		}
+		if !c.asked(r) && c.leaves(ReasonFoundSaved) {
+			return
+		}
 		c.act(r, state.StartUp, ActResume, c.because(r, ReasonFoundSaved, "its memory was found saved on the host"))
 	case PowerPaused:
 		c.unpause(r)
@@ -55,7 +58,9 @@ func (c *computation) bringUp(r *record) {
 	if r.domain.Power == PowerCrashed {
 		reason = state.Reason{Code: ReasonFoundCrashed, Message: "the guest crashed"}
 	}
-	c.act(r, state.StartUp, ActStart, reason)
+	if !c.leaves(reason.Code) {
+		c.act(r, state.StartUp, ActStart, reason)
+	}
 }
 
 func (c *computation) unpause(r *record) {
@@ -69,6 +74,9 @@ func (c *computation) unpause(r *record) {
 		return
 	}
 	if c.asked(r) && c.refuseLocked(r, r.want.Locked, "resume") {
+		return
+	}
+	if !c.asked(r) && c.leaves(ReasonFoundPaused) {
 		return
 	}
 	c.act(r, state.Resume, ActResume, c.because(r, ReasonFoundPaused, "it was found paused"))
@@ -103,6 +111,9 @@ func (c *computation) wantStopped(r *record) {
 		reason := wanted(spec.Stopped)
 		if r.have.Stopped {
 			reason = state.Reason{Code: ReasonFoundRunning, Message: "it was found running and is wanted stopped"}
+		}
+		if c.leaves(reason.Code) {
+			return
 		}
 		c.act(r, state.Stop, ActStop, reason)
 	default:

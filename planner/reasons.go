@@ -3,30 +3,31 @@ package planner
 // The codes of reasons: why something happens to an instance or host, or why it doesn't. A code is
 // for programs and never changes its meaning; the message beside it is for people.
 const (
-	ReasonNew           = "new"            // in the spec, not in the record
-	ReasonRemoved       = "removed"        // in the record, no longer in the spec
-	ReasonForgotten     = "forgotten"      // removed { destroy = false }
-	ReasonDestroy       = "destroy"        // destroy was asked for
-	ReasonMoved         = "moved"          // a moved block gives it a new address
-	ReasonStateChanged  = "state-changed"  // the spec wants another state
-	ReasonHostDrain     = "host-drain"     // its host is draining
-	ReasonZoneChanged   = "zone-changed"   // its host isn't in the zone that is wanted now
-	ReasonPinChanged    = "pin-changed"    // it is pinned to another host now
-	ReasonGroupPolicy   = "group-policy"   // its host breaks the policy of its group now
-	ReasonGroupMove     = "group-move"     // its affinity group moves as a whole
-	ReasonHop           = "hop"            // it makes room for a swap that has no other way
-	ReasonFoundStopped  = "found-stopped"  // drift: the domain is off
-	ReasonFoundCrashed  = "found-crashed"  // drift: the guest crashed
-	ReasonFoundPaused   = "found-paused"   // drift: its vCPUs are stopped
-	ReasonFoundSaved    = "found-saved"    // drift: its memory is saved and it is off
-	ReasonFoundRunning  = "found-running"  // drift: it runs and should not
-	ReasonFoundMissing  = "found-missing"  // drift: the domain is gone
-	ReasonFoundChanged  = "found-changed"  // drift: the domain was redefined
-	ReasonSettings      = "settings"       // only what is recorded of it changes
-	ReasonUnclaimedHost = "unclaimed-host" // a host of the spec that nobody owns
-	ReasonHostRemoved   = "host-removed"   // an empty host left the spec
-	ReasonApproved      = "approved"       // decided before, not finished yet
-	ReasonFirstUse      = "first-use"      // an image is wanted where it isn't yet
+	ReasonNew            = "new"             // in the spec, not in the record
+	ReasonRemoved        = "removed"         // in the record, no longer in the spec
+	ReasonForgotten      = "forgotten"       // removed { destroy = false }
+	ReasonDestroy        = "destroy"         // destroy was asked for
+	ReasonMoved          = "moved"           // a moved block gives it a new address
+	ReasonStateChanged   = "state-changed"   // the spec wants another state
+	ReasonHostDrain      = "host-drain"      // its host is draining
+	ReasonZoneChanged    = "zone-changed"    // its host isn't in the zone that is wanted now
+	ReasonPinChanged     = "pin-changed"     // it is pinned to another host now
+	ReasonGroupPolicy    = "group-policy"    // its host breaks the policy of its group now
+	ReasonGroupMove      = "group-move"      // its affinity group moves as a whole
+	ReasonHop            = "hop"             // it makes room for a swap that has no other way
+	ReasonFoundStopped   = "found-stopped"   // drift: the domain is off
+	ReasonFoundCrashed   = "found-crashed"   // drift: the guest crashed
+	ReasonFoundPaused    = "found-paused"    // drift: its vCPUs are stopped
+	ReasonFoundSaved     = "found-saved"     // drift: its memory is saved and it is off
+	ReasonFoundRunning   = "found-running"   // drift: it runs and should not
+	ReasonFoundMissing   = "found-missing"   // drift: the domain is gone
+	ReasonFoundChanged   = "found-changed"   // drift: the domain was redefined
+	ReasonFoundUnclaimed = "found-unclaimed" // drift: our claim is gone from a host
+	ReasonSettings       = "settings"        // only what is recorded of it changes
+	ReasonUnclaimedHost  = "unclaimed-host"  // a host of the spec that nobody owns
+	ReasonHostRemoved    = "host-removed"    // an empty host left the spec
+	ReasonApproved       = "approved"        // decided before, not finished yet
+	ReasonFirstUse       = "first-use"       // an image is wanted where it isn't yet
 )
 
 // The codes of what stays as it is: in Unplaced.Reason, Errors and Warnings.
