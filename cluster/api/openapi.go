@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
+	"github.com/novaplan/novaplan/cluster/state"
 )
 
 // APIVersion is of the API: every path begins with it, and nothing is taken away within one.
@@ -66,6 +67,16 @@ func (h *Handler) OpenAPI() ([]byte, error) {
 	}
 	return append(data, '\n'), nil
 }
+
+// Document returns the OpenAPI 3.1 document of this version's API, without a controller.
+func Document(version string) ([]byte, error) {
+	return New(Ports{Planner: nobody{}, Identity: wire.Identity{Version: version}}).OpenAPI()
+}
+
+// nobody answers nothing.
+type nobody struct{ Planner }
+
+func (nobody) State() state.State { return state.State{} }
 
 // schemaOf refers to the schema of v's type, for answers that huma can't see.
 func schemaOf(api huma.API, v any) *huma.Schema {

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -95,17 +96,48 @@ func (k *Key) Open(s spec.Secret) (string, error) {
 // what they share is copied first.
 func Spec(k *Key, s *spec.Spec) {
 	sealed := map[string]spec.Secret{}
-	seal := func(secret spec.Secret) spec.Secret {
-		plain, set := secret.Plain()
-		if !set || len(secret.HMAC) > 0 {
-			return secret
-		}
+	With(s, func(plain string) spec.Secret {
 		known, ok := sealed[plain]
 		if !ok {
 			known = k.Seal(plain)
 			sealed[plain] = known
 		}
 		return known
+	})
+}
+
+// Texts returns the secrets of s that are not sealed yet, once each.
+func Texts(s *spec.Spec) []string {
+	var texts []string
+	known := map[string]bool{}
+	note := func(secret spec.Secret) {
+		plain, set := secret.Plain()
+		if set && len(secret.HMAC) == 0 && !known[plain] {
+			known[plain] = true
+			texts = append(texts, plain)
+		}
+	}
+	for i := range s.Instances {
+		note(s.Instances[i].UserData)
+	}
+	for i := range s.Hosts {
+		if f := s.Hosts[i].Fence; f != nil {
+			for _, name := range slices.Sorted(maps.Keys(f.Options)) {
+				note(f.Options[name])
+			}
+		}
+	}
+	return texts
+}
+
+// With is Spec with whatever seals a text.
+func With(s *spec.Spec, sealText func(plain string) spec.Secret) {
+	seal := func(secret spec.Secret) spec.Secret {
+		plain, set := secret.Plain()
+		if !set || len(secret.HMAC) > 0 {
+			return secret
+		}
+		return sealText(plain)
 	}
 	for i := range s.Instances {
 		s.Instances[i].UserData = seal(s.Instances[i].UserData)

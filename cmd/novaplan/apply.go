@@ -137,6 +137,7 @@ type applying struct {
 	flags   *applyFlags
 	saved   bool
 	command string
+	id      string // of the request that is under way
 }
 
 // attempts is how often a plan that became stale is shown and asked about again.
@@ -162,6 +163,11 @@ func (a *applying) once(ctx context.Context) (again bool, err error) {
 	if len(plan.Refused()) > 0 || plan.Blocked() && plan.Empty() {
 		a.c.note("\nNothing was done.")
 		return false, exit(exitError)
+	}
+	if a.p.request.From != (wire.From{}) {
+		for _, line := range irreversible(plan) {
+			a.c.note("! %s", line)
+		}
 	}
 	if !plan.Empty() && !a.flags.approve && !a.saved {
 		if err := a.ask(ctx); err != nil {
@@ -237,7 +243,7 @@ func (a *applying) request() wire.ApplyRequest {
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails, see crypto/rand
 	return wire.ApplyRequest{
-		Spec: a.p.request.Spec, Options: a.p.request.Options, Base: a.p.plan.Base, Digest: a.p.plan.Digest,
+		Spec: a.p.request.Spec, From: a.p.request.From, Options: a.p.request.Options, Base: a.p.plan.Base, Digest: a.p.plan.Digest,
 		By: operator(), Message: a.flags.message, Commit: commitOf(a.p.place.dir), Request: hex.EncodeToString(id),
 	}
 }

@@ -35,11 +35,13 @@ func (a *applying) carryOut(ctx context.Context) (outcome, error) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
+	request := a.request()
+	a.id = request.Request
 	show := a.reporter()
 	defer show.close()
 	done := make(chan error, 1)
 	go func() {
-		done <- a.p.session.Apply(work, a.request(), func(e wire.Event) error {
+		done <- a.p.session.Apply(work, request, func(e wire.Event) error {
 			switch e.Type {
 			case wire.EventStale:
 				out.stale = e.Plan
@@ -75,7 +77,7 @@ func (a *applying) interrupt(ctx context.Context, presses int, leave func()) {
 		leave()
 		return
 	}
-	if err := a.p.session.Cancel(ctx, wire.CancelRequest{Abort: presses > 1}); err != nil {
+	if err := a.p.session.Cancel(ctx, wire.CancelRequest{Abort: presses > 1, Request: a.id}); err != nil {
 		a.c.fail(err)
 	}
 }

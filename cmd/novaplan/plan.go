@@ -159,6 +159,9 @@ func (c *console) prepare(ctx context.Context, dir string, flags *specFlags, com
 	if p.place.simulate {
 		p.place.rewire(p.spec)
 	}
+	if !flags.simulate {
+		p.place.server = c.server()
+	}
 	return p, nil
 }
 
@@ -179,7 +182,7 @@ func (p *planned) ask(ctx context.Context, opts wire.Options, use keyUse) error 
 	if opts.Destroy {
 		use = keyToLook // what goes needs no secrets
 	}
-	err := p.send(use)
+	err := p.send(ctx, use)
 	if err == nil {
 		p.request.Options = opts
 		p.plan, err = p.session.Plan(ctx, p.request)
@@ -191,15 +194,19 @@ func (p *planned) ask(ctx context.Context, opts wire.Options, use keyUse) error 
 }
 
 // send puts the sealed spec into the request.
-func (p *planned) send(use keyUse) error {
+func (p *planned) send(ctx context.Context, use keyUse) error {
 	if err := p.session.sameFleet(p.spec.Fleet); err != nil {
 		return err
 	}
-	lost, err := sealSecrets(p.spec, p.session.identity, use)
+	var err error
+	if p.session.remote {
+		err = p.session.sealThere(ctx, p.spec)
+	} else {
+		p.keyLost, err = sealSecrets(p.spec, p.session.identity, use)
+	}
 	if err != nil {
 		return err
 	}
-	p.keyLost = lost
 	encoded, err := api.EncodeSpec(p.spec)
 	p.request.Spec = encoded
 	return err

@@ -31,7 +31,8 @@ const (
 type planFile struct {
 	Dir      string           `json:"dir"` // of the spec, absolute
 	Simulate bool             `json:"simulate,omitempty"`
-	Cluster  string           `json:"cluster"` // id of the record it was made for
+	Served   bool             `json:"served,omitempty"` // made by a server
+	Cluster  string           `json:"cluster"`          // id of the record it was made for
 	Request  wire.PlanRequest `json:"request"`
 	Plan     *wire.Plan       `json:"plan"`
 
@@ -45,7 +46,7 @@ func (p *planned) save(path string) error {
 		return err
 	}
 	data, err := json.Marshal(planFile{
-		Dir: dir, Simulate: p.place.simulate, Cluster: p.session.identity.Cluster,
+		Dir: dir, Simulate: p.place.simulate, Served: p.session.remote, Cluster: p.session.identity.Cluster,
 		Request: p.request, Plan: p.plan, Outputs: p.folder.SaveOutputs(),
 	})
 	if err != nil {
@@ -119,6 +120,9 @@ func (c *console) openSaved(ctx context.Context, path string, opts reconcile.Opt
 	}
 	if f.Simulate {
 		p.place.rewire(s)
+	}
+	if f.Served {
+		p.place.server = c.server()
 	}
 	if p.session, err = take(ctx, p.place, cluster.Options{Fleet: s.Fleet, ID: f.Cluster}, opts); err != nil {
 		return nil, err

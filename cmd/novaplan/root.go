@@ -52,6 +52,7 @@ func newRoot(c *console) *cobra.Command {
 	root.SetErr(c.Err)
 	root.SetFlagErrorFunc(suggestFlag)
 	root.PersistentFlags().StringVar(&chdir, "chdir", "", "switch to `DIR` before anything else")
+	root.PersistentFlags().StringVar(&c.Addr, "addr", "", "`ADDRESS` of a server, https://HOST:PORT or the path of a socket; several after commas (also NOVAPLAN_ADDR)")
 	root.PersistentFlags().BoolVar(&c.NoColor, "no-color", false, "no colours (also NO_COLOR, TERM=dumb)")
 	root.CompletionOptions.DisableDefaultCmd = true // ours is completion.go
 	root.AddGroup(
@@ -67,10 +68,10 @@ func newRoot(c *console) *cobra.Command {
 		}
 	}
 	add("spec", newValidate(c), newFmt(c), newGraph(c))
-	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c), newWatch(c))
-	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c))
-	add("server", newTLS(c))
-	root.AddCommand(newVersion(c), newCompletion(c), newMan(root), newEvaluate(c))
+	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c), newRollback(c), newApprove(c), newWatch(c))
+	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c), newHistory(c), newDiff(c), newEvents(c))
+	add("server", newTLS(c), newToken(c))
+	root.AddCommand(newVersion(c), newCompletion(c), newMan(root), newOpenAPI(c), newEvaluate(c))
 	root.Version = version // -version, as Terraform's users write it
 	root.SetVersionTemplate("novaplan {{.Version}}\n")
 	return root

@@ -34,6 +34,7 @@ type console struct {
 	Err     io.Writer
 	Env     []string
 	NoColor bool
+	Addr    string // of the server, see remote.go
 }
 
 // exit is an error that only carries an exit code: everything was said already.

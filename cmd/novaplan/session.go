@@ -32,6 +32,8 @@ type place struct {
 	command  string               // for others who ask what is running
 	networks []hypervisor.Network // what simulated hosts have
 
+	server *client.Remote // nil: the record is beside the spec
+
 	// Of a server; "" is where a command keeps it.
 	simulated, images, key string
 }
@@ -57,6 +59,7 @@ type session struct {
 	*client.Client
 	identity wire.Identity
 	local    *controller // nil when another process is asked
+	remote   bool        // it is a server's
 }
 
 // close ends the session; a controller in this process ends with it.
@@ -71,6 +74,9 @@ func (s *session) close() error {
 // reach opens a session that only reads: whoever has the record open is asked, else the record is
 // replayed. Who just took the record serves it in a moment.
 func reach(ctx context.Context, p place) (*session, error) {
+	if p.server != nil {
+		return p.visit(ctx)
+	}
 	for tries := 1; ; tries++ {
 		if s := dial(ctx, p); s != nil {
 			return s, nil
@@ -90,8 +96,11 @@ func reach(ctx context.Context, p place) (*session, error) {
 // the lock.
 const reachTries = 4
 
-// take opens a session that may change things: this process has the record to itself.
+// take opens a session that may change things: this process has the record to itself, or a server has it.
 func take(ctx context.Context, p place, begin cluster.Options, opts reconcile.Options) (*session, error) {
+	if p.server != nil {
+		return p.visit(ctx)
+	}
 	if s := dial(ctx, p); s != nil {
 		defer s.close()
 		return nil, running(s.identity)

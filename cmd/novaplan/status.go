@@ -64,7 +64,7 @@ func (c *console) look(ctx context.Context, dir string, flags *specFlags, comman
 	if p.session, err = reach(ctx, p.place); err != nil {
 		return nil, err
 	}
-	if err := p.send(keyToLook); err != nil {
+	if err := p.send(ctx, keyToLook); err != nil {
 		_ = p.session.close()
 		return nil, err
 	}

@@ -64,7 +64,7 @@ Make sure that no other novaplan works on these hosts: it would be locked out.`,
 				return err
 			}
 			defer p.session.close()
-			if err := p.send(keyAnew); err != nil {
+			if err := p.send(ctx, keyAnew); err != nil {
 				return err
 			}
 			s, err := p.session.Takeover(ctx, wire.TakeoverRequest{Spec: p.request.Spec, Gone: addresses, By: operator()})

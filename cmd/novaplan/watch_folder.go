@@ -212,7 +212,7 @@ func (w *watching) again(ctx context.Context) {
 // plan asks what the good spec needs, and does it, or asks. again: nothing was saved since the last plan.
 func (w *watching) plan(ctx context.Context, again bool) {
 	p := &planned{session: w.session, spec: w.good.spec, place: w.place}
-	err := p.send(keyToKeep)
+	err := p.send(ctx, keyToKeep)
 	if err == nil {
 		p.plan, err = w.session.Plan(ctx, p.request)
 	}
