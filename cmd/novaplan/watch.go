@@ -132,22 +132,26 @@ func (w *watching) run(ctx context.Context) error {
 		shown = w.dir
 	}
 	w.c.note("Watching %s. Ctrl-C ends it.", shown)
-	folders := w.watcher.Folders()
+	return w.loop(ctx, w.watcher.Folders(), signals, leave)
+}
+
+// loop takes in what happens, one thing after the other. The first signal ends ctx, too.
+func (w *watching) loop(ctx context.Context, folders <-chan watch.Folder, signals <-chan os.Signal, leave func()) error {
 	for presses := 0; ; {
 		select {
 		case <-signals:
 			presses++
 			folders = nil
 			if w.work == nil || presses > 2 {
-				return w.left(presses)
+				return w.left()
 			}
-			w.work.job.interrupt(base, presses, leave)
+			w.work.job.interrupt(w.base, presses, leave)
 		case folder := <-folders:
 			w.changed(ctx, folder)
 		case <-w.work.finished():
 			w.settled(ctx, presses > 0)
 			if presses > 0 {
-				return w.left(presses)
+				return w.left()
 			}
 		case answer := <-w.answers.lines:
 			w.answered(ctx, answer)
@@ -158,7 +162,7 @@ func (w *watching) run(ctx context.Context) error {
 }
 
 // left is how watching ends: cleanly, when nothing was cut off.
-func (w *watching) left(presses int) error {
+func (w *watching) left() error {
 	if w.work != nil || w.cutOff {
 		return exit(exitInterrupted)
 	}
