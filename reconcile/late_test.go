@@ -175,3 +175,39 @@ func killWhileUndoing(t *testing.T, at string) {
 		t.Errorf("%d guests run, want 1\n%s", l.total(), l.dump())
 	}
 }
+
+// TestMigrationComesLate lets migrations take effect a little later than they were waited for: while they are tried
+// again, while they are undone, and after that. The record follows the guests, and their disks.
+func TestMigrationComesLate(t *testing.T) {
+	for _, after := range []time.Duration{
+		time.Millisecond, 5 * time.Millisecond, 15 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 700 * time.Millisecond,
+		2 * time.Second, 20 * time.Second, time.Minute,
+	} {
+		for times := range 6 {
+			t.Run(fmt.Sprintf("%s/%d", after, times+1), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					l := newLab(t, 2, false)
+					l.world = sim.New(sim.Options{Latency: time.Millisecond, MigrationSpeed: 4 << 30})
+					l.begin()
+					defer l.kill()
+					l.want(2)
+					l.apply()
+					l.world.Inject(sim.Fault{Kind: sim.Late, Method: "Migrate", After: after, Times: times + 1})
+					l.mode(1, spec.ModeDrain)
+					l.apply()
+					l.world.ClearFaults("*")
+					time.Sleep(5 * time.Minute)
+					if err := l.c.Housekeeping(t.Context()); err != nil {
+						t.Error(err)
+					}
+					l.apply()
+					l.keptDisks()
+					l.matches()
+					if l.on()["kvm2"] != 2 {
+						t.Errorf("guests are on %v\n%s", l.on(), l.dump())
+					}
+				})
+			})
+		}
+	}
+}
