@@ -166,6 +166,9 @@ func unpack(r io.Reader, w io.Writer) (info SnapshotInfo, st state.State, err er
 		default:
 			err = fmt.Errorf("%q is in the archive: %w", h.Name, state.ErrCorrupt)
 		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = fmt.Errorf("cut off: %w", state.ErrCorrupt)
+		}
 		if err != nil {
 			return info, st, fmt.Errorf("archive: %s: %w", h.Name, err)
 		}

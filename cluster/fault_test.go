@@ -25,7 +25,14 @@ import (
 type faulty struct {
 	storage
 	err   atomic.Pointer[error]
-	delay chan struct{} // when not nil, a write waits for it
+	delay atomic.Pointer[chan struct{}] // a write waits for it
+}
+
+// hang holds all writes of commands until the channel that it returns is closed.
+func (f *faulty) hang() chan struct{} {
+	until := make(chan struct{})
+	f.delay.Store(&until)
+	return until
 }
 
 // StoreLogs fails, waits or works.
@@ -33,8 +40,8 @@ func (f *faulty) StoreLogs(logs []*raft.Log) error {
 	if err := f.err.Load(); err != nil {
 		return *err
 	}
-	if f.delay != nil && logs[0].Type == raft.LogCommand {
-		<-f.delay
+	if until := f.delay.Load(); until != nil && logs[0].Type == raft.LogCommand {
+		<-*until
 	}
 	return f.storage.StoreLogs(logs)
 }
@@ -88,8 +95,7 @@ func TestHangingDiskIsReported(t *testing.T) {
 		disk.storage = s
 		return disk
 	}})
-	release := make(chan struct{})
-	disk.delay = release
+	release := disk.hang()
 	done := make(chan error, 1)
 	go func() {
 		_, err := n.Propose(t.Context(), inventory(1))
