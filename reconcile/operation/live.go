@@ -79,11 +79,10 @@ func prepare(ctx context.Context, j *Job) error {
 	})
 }
 
-// dropPrepared removes the destination's files, unless the guest is there. Those that have the source's names are of a
-// move that an earlier version began: before it was proved that they are not the source's, none of them can be ours
-// to remove.
+// dropPrepared removes the destination's files, unless the guest is there. What an earlier version made has the source's
+// names and stays: it might be the source's.
 func dropPrepared(ctx context.Context, j *Job) error {
-	if j.inst.Pool.Shared || len(j.tries()) == 0 && !j.did("apart") {
+	if j.inst.Pool.Shared || len(j.tries()) == 0 {
 		return nil
 	}
 	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)
@@ -95,9 +94,6 @@ func dropPrepared(ctx context.Context, j *Job) error {
 	}
 	if d != nil {
 		return fmt.Errorf("%w: %s is still on %s", ErrFrozen, d.Name, j.hostName(j.op.To))
-	}
-	if len(j.tries()) == 0 {
-		return j.dropDisks(ctx, j.op.To, j.inst.Disks)
 	}
 	return j.dropTries(ctx, 0)
 }
