@@ -80,10 +80,20 @@ func (a *arg) evaluate() (cty.Value, bool) {
 	return v, true
 }
 
-// report adds what evaluation complained about, without what could quote a sensitive value.
+// report adds what evaluation complained about, without what could quote a sensitive value. A for expression
+// complains once per element; that is told once.
 func (a *arg) report(diags hcl.Diagnostics) {
 	secret := a.sensitiveRefs()
+	told := map[string]bool{}
 	for _, d := range diags {
+		if d.Subject != nil {
+			key := d.Subject.String() + d.Summary
+			if told[key] {
+				continue
+			}
+			told[key] = true
+		}
+		d = a.ev.hinted(d)
 		if len(secret) > 0 && d.Subject != nil {
 			d = &hcl.Diagnostic{Severity: d.Severity, Summary: d.Summary, Subject: d.Subject,
 				Detail: fmt.Sprintf("The details are withheld, because %s is sensitive.", oneOf(secret))}

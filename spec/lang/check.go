@@ -187,15 +187,18 @@ var numericOperators = []string{"=", "==", "!=", ">=", "<="}
 var textOperators = []string{"s==", "s!=", "s<", "s<=", "s>", "s>=", "<in>", "<all-in>"}
 
 func (a *arg) checkExtraSpecs(specs map[string]string) {
+	var wrong []string
 	for _, key := range sortedKeys(specs) {
 		scope, _, scoped := strings.Cut(key, ":")
 		if scoped && scope != "capabilities" && scope != "aggregate_instance_extra_specs" {
 			continue // another scope is nobody's requirement on a host
 		}
 		if err := checkRequirement(specs[key]); err != nil {
-			a.invalid("extra_specs %q = %q: %s.", key, specs[key], err)
-			return
+			wrong = append(wrong, fmt.Sprintf("extra_specs %q = %q: %s.", key, specs[key], err))
 		}
+	}
+	if len(wrong) > 0 {
+		a.invalid("%s", strings.Join(wrong, "\n"))
 	}
 }
 

@@ -23,9 +23,10 @@ func (ev *evaluator) checkHosts(s *spec.Spec) {
 		} else {
 			byURI[h.URI] = h
 		}
-		if strings.HasPrefix(h.URI, "sim://") {
+		switch {
+		case strings.HasPrefix(h.URI, "sim://"):
 			sim = firstHost(sim, h)
-		} else {
+		case strings.HasPrefix(h.URI, "qemu"): // what is neither was refused where it was read
 			genuine = firstHost(genuine, h)
 		}
 	}

@@ -105,7 +105,10 @@ func (ev *evaluator) expandEach(b *block, item *attrItem) bool {
 	set := t.IsSetType() && t.ElementType() == cty.String
 	if !set && !t.IsMapType() && !t.IsObjectType() {
 		hint := ""
-		if t.IsTupleType() || t.IsListType() || t.IsSetType() {
+		switch {
+		case t.IsSetType() && t.ElementType().IsPrimitiveType():
+			hint = " Make strings of them: toset([for x in ... : tostring(x)])."
+		case t.IsTupleType() || t.IsListType() || t.IsSetType():
 			hint = " Write toset(...) around a list of strings, or { for x in ... : x.name => x }."
 		}
 		a.fail("Invalid for_each", "for_each wants a map, an object or a set of strings, this is %s.%s", friendly(v), hint)

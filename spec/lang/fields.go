@@ -237,8 +237,15 @@ func (a *arg) addresses() ([]spec.Address, bool) {
 			continue
 		}
 		if t.block == a.scope.block && (t.whole || t.block.repeat == once || a.scope.perKey && t.element == a.scope.key) {
-			a.fail("Refers to itself", "%s of %s names the block itself. A server_group relates the instances of one block to each other.", a.name, t.block.title())
-			return nil, false
+			hint := " A server_group relates the instances of one block to each other."
+			if a.name == "depends_on" {
+				hint = ""
+			}
+			at := *a // the mistake is this element, and others may follow
+			at.expr = e
+			at.fail("Refers to itself", "%s of %s names the block itself.%s", a.name, t.block.title(), hint)
+			a.failed = true
+			continue
 		}
 		if !t.whole {
 			out = append(out, t.address())

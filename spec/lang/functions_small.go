@@ -19,6 +19,18 @@ func anyParam(name string) function.Parameter {
 	return function.Parameter{Name: name, Type: cty.DynamicPseudoType, AllowDynamicType: true}
 }
 
+// whenKnown waits until all of the arguments is known: some of a list may not be, before planning and after a mistake.
+func whenKnown(impl function.ImplFunc) function.ImplFunc {
+	return func(args []cty.Value, t cty.Type) (cty.Value, error) {
+		for _, a := range args {
+			if !a.IsWhollyKnown() {
+				return cty.UnknownVal(t), nil
+			}
+		}
+		return impl(args, t)
+	}
+}
+
 // lengthFunc counts elements, attributes or characters.
 var lengthFunc = function.New(&function.Spec{
 	Params: []function.Parameter{anyParam("value")},
@@ -44,7 +56,7 @@ var lengthFunc = function.New(&function.Spec{
 var indexFunc = function.New(&function.Spec{
 	Params: []function.Parameter{anyParam("list"), anyParam("value")},
 	Type:   function.StaticReturnType(cty.Number),
-	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+	Impl: whenKnown(func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		if t := args[0].Type(); !t.IsListType() && !t.IsTupleType() {
 			return cty.NilVal, function.NewArgErrorf(0, "wants a list")
 		}
@@ -59,7 +71,7 @@ var indexFunc = function.New(&function.Spec{
 			}
 		}
 		return cty.NilVal, fmt.Errorf("the value isn't in the list")
-	},
+	}),
 })
 
 // elements converts the elements of a collection to typ.
@@ -82,7 +94,7 @@ func elements(v cty.Value, typ cty.Type) ([]cty.Value, error) {
 var sumFunc = function.New(&function.Spec{
 	Params: []function.Parameter{anyParam("list")},
 	Type:   function.StaticReturnType(cty.Number),
-	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+	Impl: whenKnown(func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		list, err := elements(args[0], cty.Number)
 		if err != nil {
 			return cty.NilVal, err
@@ -92,21 +104,21 @@ var sumFunc = function.New(&function.Spec{
 			total = total.Add(n)
 		}
 		return total, nil
-	},
+	}),
 })
 
 func boolFold(start bool) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{anyParam("list")},
 		Type:   function.StaticReturnType(cty.Bool),
-		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		Impl: whenKnown(func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			list, err := elements(args[0], cty.Bool)
 			if err != nil {
 				return cty.NilVal, err
 			}
 			found := slices.ContainsFunc(list, func(v cty.Value) bool { return v.True() != start })
 			return cty.BoolVal(found != start), nil
-		},
+		}),
 	})
 }
 
@@ -119,11 +131,11 @@ var (
 var transposeFunc = function.New(&function.Spec{
 	Params: []function.Parameter{{Name: "map", Type: cty.Map(cty.List(cty.String))}},
 	Type:   function.StaticReturnType(cty.Map(cty.List(cty.String))),
-	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+	Impl: whenKnown(func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 		out := map[string][]cty.Value{}
 		for it := args[0].ElementIterator(); it.Next(); {
 			k, list := it.Element()
-			if !list.IsWhollyKnown() || list.IsNull() {
+			if list.IsNull() {
 				return cty.NilVal, function.NewArgErrorf(0, "wants a map of lists of strings")
 			}
 			for _, e := range list.AsValueSlice() {
@@ -141,7 +153,7 @@ var transposeFunc = function.New(&function.Spec{
 			vals[k] = cty.ListVal(list)
 		}
 		return cty.MapVal(vals), nil
-	},
+	}),
 })
 
 // oneFunc is the only element of a list, or null when it is empty.
@@ -192,7 +204,7 @@ var matchKeysFunc = function.New(&function.Spec{
 		{Name: "search", Type: cty.List(cty.DynamicPseudoType)},
 	},
 	Type: func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
-	Impl: func(args []cty.Value, t cty.Type) (cty.Value, error) {
+	Impl: whenKnown(func(args []cty.Value, t cty.Type) (cty.Value, error) {
 		values, keys, search := args[0].AsValueSlice(), args[1].AsValueSlice(), args[2].AsValueSlice()
 		if len(values) != len(keys) {
 			return cty.NilVal, fmt.Errorf("values and keys have different lengths")
@@ -207,7 +219,7 @@ var matchKeysFunc = function.New(&function.Spec{
 			return cty.ListValEmpty(t.ElementType()), nil
 		}
 		return cty.ListVal(out), nil
-	},
+	}),
 })
 
 var base64Sha256Func = function.New(&function.Spec{

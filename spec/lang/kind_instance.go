@@ -167,8 +167,16 @@ func setLocked(a *arg, i *spec.Instance) {
 	}
 }
 
+// maxGuestName is Linux's HOST_NAME_MAX.
+const maxGuestName = 64
+
 func (a *arg) checkGuestName(s string) {
-	if s == "" || len(s) > 253 || slug(s) != s {
+	switch {
+	case s != strings.Trim(s, "-."):
+		a.invalid("The guest's host name doesn't begin or end with - or ., this is %q.", s)
+	case s == "" || slug(s) != s:
 		a.invalid("The guest's host name has letters, digits, - and ., this is %q.", s)
+	case len(s) > maxGuestName:
+		a.invalid("The guest's host name has at most %d characters, as Linux has it, this has %d.", maxGuestName, len(s))
 	}
 }

@@ -1,7 +1,10 @@
 package lang
 
 import (
+	"fmt"
+	"math"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-version"
 
@@ -55,13 +58,19 @@ var schedulerWeighers = []string{"ram", "cpu", "disk", "io_ops", "soft_affinity"
 
 type weigher struct{ multiplier float64 }
 
+// maxMultiplier keeps sums of weights where a float tells them apart.
+const maxMultiplier = 1e12
+
 var weigherTable = (&table[weigher]{
 	single: true,
 	fields: []field[weigher]{
 		newField("multiplier", "number", func(a *arg, w *weigher) {
-			if f, ok := a.float(); ok {
-				w.multiplier = f
+			f, ok := a.float()
+			if ok && math.Abs(f) > maxMultiplier {
+				a.invalid("A multiplier is from -1e12 to 1e12, this is %g.", f)
+				return
 			}
+			w.multiplier = f
 		}).must().is("what its normalised weight counts; negative turns it around"),
 	},
 	later: map[string]string{
@@ -92,18 +101,22 @@ func setFilters(a *arg, s *spec.Scheduler) {
 	if !ok {
 		return
 	}
+	var wrong []string
 	for _, f := range list {
 		if !slices.Contains(schedulerFilters, f) {
-			a.invalid("There is no filter %q.%s The filters are %s.", f, didYouMean(f, schedulerFilters), oneOf(schedulerFilters))
-			return
+			wrong = append(wrong, fmt.Sprintf("There is no filter %q.%s", f, didYouMean(f, schedulerFilters)))
 		}
+	}
+	if len(wrong) > 0 {
+		a.invalid("%s The filters are %s.", strings.Join(wrong, " "), allOf(schedulerFilters))
+		return
 	}
 	s.Filters = append([]string{}, list...)
 }
 
 func addWeigher(a *arg, s *spec.Scheduler, label string, w weigher) {
 	if !slices.Contains(schedulerWeighers, label) {
-		a.ev.errorOnce(a.rng, "Unknown weigher", "There is no weigher \""+label+"\"."+didYouMean(label, schedulerWeighers)+" The weighers are "+oneOf(schedulerWeighers)+".")
+		a.ev.errorOnce(a.rng, "Unknown weigher", "There is no weigher \""+label+"\"."+didYouMean(label, schedulerWeighers)+" The weighers are "+allOf(schedulerWeighers)+".")
 		return
 	}
 	if _, ok := s.Multipliers[label]; ok {

@@ -116,7 +116,7 @@ func (ev *evaluator) evalMoved(blocks []*block) []spec.Moved {
 	for _, b := range blocks {
 		var m movedBlock
 		movedTable.fill(ev, b.content, scope{block: b}, &m, func(bool) bool { return true })
-		movedTable.required(ev, b.content)
+		movedTable.required(ev, b.content, "a moved block")
 		if m.from == nil || m.to == nil {
 			continue
 		}
@@ -208,7 +208,7 @@ func (ev *evaluator) evalRemoved(blocks []*block, moves []spec.Moved) []spec.Rem
 	for _, b := range blocks {
 		var r removedBlock
 		removedTable.fill(ev, b.content, scope{block: b}, &r, func(bool) bool { return true })
-		removedTable.required(ev, b.content)
+		removedTable.required(ev, b.content, "a moved block")
 		if r.from == nil {
 			continue
 		}

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -88,15 +89,81 @@ func (ev *evaluator) requireForOutput(refs []hcl.Traversal) bool {
 	ok := true
 	for _, t := range refs {
 		if t.RootName() == "instance" {
-			if len(t) > 1 {
-				_, found := ev.findBlock(t, ev.kinds["instance"])
-				ok = ok && found
-			}
+			ok = ev.requireInstance(t) && ok
 			continue
 		}
 		ok = ev.requireOne(t, nil, nil) && ok
 	}
 	return ok
+}
+
+// requireInstance checks that the instance that an output names is in the spec.
+func (ev *evaluator) requireInstance(t hcl.Traversal) bool {
+	if len(t) < 2 {
+		return true
+	}
+	b, found := ev.findBlock(t, ev.kinds["instance"])
+	if !found || b.failed || len(t) < 3 {
+		return found
+	}
+	if idx, ok := t[2].(hcl.TraverseIndex); ok && b.repeat != once {
+		_, found = ev.element(b, idx.Key, t.SourceRange())
+	}
+	return found
+}
+
+// checkedElements is how many elements a block of instances may have for its outputs to be checked one by one
+// before planning. What is wrong with one is mostly wrong with all, and they are made a second time after apply.
+const checkedElements = 1000
+
+// checkOutputs evaluates the outputs as far as they can be before planning, with everything unknown that is
+// decided later, so that a wrong name in one isn't found only when the work is done.
+func (ev *evaluator) checkOutputs(s *spec.Spec) {
+	budget := ev.budget
+	var instances cty.Value
+	for _, o := range ev.outputs {
+		ctx := ev.context(o.value.refs).NewChild()
+		ctx.Variables = map[string]cty.Value{}
+		if usesInstances(o.value.refs) {
+			if ev.failedInstances(o.value.refs) {
+				continue // reported there
+			}
+			if instances == cty.NilVal {
+				m := objectMaker{ev: ev, index: spec.NewIndex(s), cache: map[spec.Address]cty.Value{}, undecided: true}
+				instances = m.blocks()
+			}
+			ctx.Variables["instance"] = instances
+		}
+		a := arg{ev: ev, expr: o.value.expr, rng: o.value.rng, name: "output." + o.name, refs: o.value.refs, ctx: ctx}
+		o.evaluate(&a)
+	}
+	if ev.budget >= 0 {
+		ev.budget = budget
+	}
+}
+
+func usesInstances(refs []hcl.Traversal) bool {
+	return slices.ContainsFunc(refs, func(t hcl.Traversal) bool { return t.RootName() == "instance" })
+}
+
+// failedInstances reports whether an instance block among refs, or any when all are meant, couldn't be decoded.
+func (ev *evaluator) failedInstances(refs []hcl.Traversal) bool {
+	k := ev.kinds["instance"]
+	for _, t := range refs {
+		if t.RootName() != "instance" {
+			continue
+		}
+		if label, ok := stepName(t, 1); ok {
+			if b := k.byLabel[label]; b == nil || b.failed {
+				return true
+			}
+			continue
+		}
+		if slices.ContainsFunc(k.list, func(b *block) bool { return b.failed }) {
+			return true
+		}
+	}
+	return false
 }
 
 // Outputs evaluates the folder's outputs with what was decided. An instance that isn't in decided
@@ -154,10 +221,19 @@ func (o *output) evaluate(a *arg) (OutputValue, bool) {
 // instances makes the object behind instance in outputs.
 func (f *Folder) instances(decided map[spec.Address]Decided) cty.Value {
 	m := objectMaker{ev: f.ev, index: spec.NewIndex(f.Spec), decided: decided, cache: map[spec.Address]cty.Value{}}
+	return m.blocks()
+}
+
+// blocks makes the object that has the blocks of instances by their labels.
+func (m *objectMaker) blocks() cty.Value {
 	blocks := map[string]cty.Value{}
-	for _, b := range f.ev.kinds["instance"].list {
+	for _, b := range m.ev.kinds["instance"].list {
 		list, ok := b.out.([]spec.Instance)
 		if !ok {
+			continue
+		}
+		if m.undecided && len(list) > checkedElements {
+			blocks[b.label] = cty.UnknownVal(map[repeat]cty.Type{byCount: cty.List(instanceType), byKey: cty.Map(instanceType)}[b.repeat])
 			continue
 		}
 		switch b.repeat {
@@ -192,6 +268,16 @@ type objectMaker struct {
 	index   *spec.Index
 	decided map[spec.Address]Decided
 	cache   map[spec.Address]cty.Value
+	// undecided: what is decided about instances isn't known yet, as opposed to "not decided".
+	undecided bool
+}
+
+// decision is a text that was decided, null when it wasn't.
+func (m *objectMaker) decision(s string) cty.Value {
+	if s == "" && m.undecided {
+		return cty.UnknownVal(cty.String)
+	}
+	return optional(s)
 }
 
 func shared[T any](m *objectMaker, addr spec.Address, in map[spec.Address]*T, typ cty.Type, make func(*evaluator, *T) cty.Value) cty.Value {
@@ -215,7 +301,7 @@ func (m *objectMaker) instance(i *spec.Instance) cty.Value {
 			ip, mac = d.NICs[n].FixedIP, d.NICs[n].MAC
 		}
 		nics[n] = cty.ObjectVal(map[string]cty.Value{
-			"name": str(nic.Name), "fixed_ip": optional(ip), "mac": optional(mac),
+			"name": str(nic.Name), "fixed_ip": m.decision(ip), "mac": m.decision(mac),
 			"network": shared(m, nic.Network, m.index.Networks, networkType, networkValue),
 		})
 	}
@@ -223,9 +309,13 @@ func (m *objectMaker) instance(i *spec.Instance) cty.Value {
 	if len(nics) > 0 {
 		list = cty.ListVal(nics)
 	}
+	host := cty.UnknownVal(hostType)
+	if !m.undecided {
+		host = shared(m, d.Host, m.index.Hosts, hostType, hostValue)
+	}
 	return cty.ObjectVal(map[string]cty.Value{
-		"address": str(i.Address), "name": str(i.Name), "state": optional(d.State), "uuid": optional(d.UUID),
-		"host": shared(m, d.Host, m.index.Hosts, hostType, hostValue), "nic": list, "metadata": stringMap(i.Metadata),
+		"address": str(i.Address), "name": str(i.Name), "state": m.decision(d.State), "uuid": m.decision(d.UUID),
+		"host": host, "nic": list, "metadata": stringMap(i.Metadata),
 		"zone":   shared(m, i.Zone, m.index.Zones, zoneType, zoneTable.value),
 		"flavor": shared(m, i.Flavor, m.index.Flavors, flavorType, flavorValue),
 		"image":  shared(m, i.Image, m.index.Images, imageType, imageValue),

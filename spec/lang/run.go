@@ -39,6 +39,7 @@ func (ev *evaluator) run(c *collected, in *inputs, version string, s *spec.Spec)
 	ev.declareOutputs(c.outputs)
 	s.Moved = ev.evalMoved(c.moved)
 	s.Removed = ev.evalRemoved(c.gone, s.Moved)
+	ev.checkOutputs(s)
 	ev.checkFolder(s)
 }
 
@@ -102,7 +103,7 @@ func (ev *evaluator) settings(c *collected, version string, s *spec.Spec) {
 func decodeOne[T any](ev *evaluator, b *block, t *table[T], dst *T) {
 	ev.prepare(b.content, t.sch, nil)
 	t.fill(ev, b.content, scope{}, dst, func(bool) bool { return true })
-	t.required(ev, b.content)
+	t.required(ev, b.content, article(t.sch.where))
 }
 
 // checkFolder checks what spans blocks.

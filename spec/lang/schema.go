@@ -2,6 +2,7 @@ package lang
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
@@ -80,9 +81,11 @@ func (s *schema) names() []string {
 	return names
 }
 
-// suggest is didYouMean for the names of s, and knows what Nova, Terraform and libvirt call the same thing.
-func (s *schema) suggest(name string) string {
-	names := s.names()
+// suggest is suggestFrom for the names of s.
+func (s *schema) suggest(name string) string { return suggestFrom(name, s.names()) }
+
+// suggestFrom is didYouMean, and knows what Nova, Terraform and libvirt call the same thing.
+func suggestFrom(name string, names []string) string {
 	for _, ours := range elsewhereCalled[name] {
 		if slices.Contains(names, ours) {
 			return " Did you mean " + ours + "?"
@@ -116,7 +119,8 @@ func didYouMean(given string, candidates []string) string {
 		if c == given {
 			continue
 		}
-		if d := levenshtein.Distance(given, c, nil); d < bestDistance {
+		d := levenshtein.Distance(given, c, nil)
+		if d < bestDistance || d == bestDistance && best != "" && sameLetters(given, c) {
 			best, bestDistance = c, d
 		}
 	}
@@ -124,6 +128,23 @@ func didYouMean(given string, candidates []string) string {
 		return ""
 	}
 	return " Did you mean " + best + "?"
+}
+
+// sameLetters reports whether two words differ in the order of their letters only, as when typed too fast.
+func sameLetters(a, b string) bool {
+	x, y := []byte(a), []byte(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(x, y)
+}
+
+// allOf lists words for the end of a sentence: a, b and c.
+func allOf(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // oneOf renders the values of an enumeration: "a, b or c".

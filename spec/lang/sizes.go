@@ -45,12 +45,12 @@ func sizeOfNumber(f *big.Float, unit spec.MiB) (spec.MiB, error) {
 	total := new(big.Float).Mul(f, new(big.Float).SetInt64(int64(unit)))
 	n, acc := total.Int64()
 	switch {
+	case total.Sign() < 0:
+		return 0, fmt.Errorf("a size can't be negative, this is %s MiB", numberText(total))
+	case total.Cmp(new(big.Float).SetInt64(int64(maxSize))) > 0:
+		return 0, fmt.Errorf("a size is at most 1024 PiB, this is %s MiB", numberText(total))
 	case acc != big.Exact:
 		return 0, fmt.Errorf("a size is a whole number of MiB, this is %s MiB", numberText(total))
-	case n < 0:
-		return 0, fmt.Errorf("a size can't be negative, this is %d MiB", n)
-	case spec.MiB(n) > maxSize:
-		return 0, fmt.Errorf("a size is at most 1024 PiB, this is %d MiB", n)
 	}
 	return spec.MiB(n), nil
 }

@@ -89,7 +89,7 @@ func nest[T, N any](info blockInfo, inner *table[N], start func() N, clear func(
 			n = start()
 		}
 		inner.fill(ev, it.content, sc, &n, func(perKey bool) bool { return true })
-		inner.required(ev, it.content)
+		inner.required(ev, it.content, article(inner.sch.where))
 		a := arg{ev: ev, scope: sc, expr: hcl.StaticExpr(cty.NilVal, it.def), rng: it.def, name: info.name}
 		label := it.label
 		if sc.label != nil {
@@ -110,7 +110,7 @@ func (t *table[T]) decode(ev *evaluator, b *block) {
 	proto := t.start(b)
 	sc := scope{block: b}
 	t.fill(ev, c, sc, &proto, func(perKey bool) bool { return !perKey })
-	t.required(ev, c)
+	t.required(ev, c, b.title())
 
 	out := make([]T, b.size())
 	differs := c.perKey()
@@ -185,15 +185,15 @@ func (t *table[T]) fillNested(ev *evaluator, c *content, n int, sc scope, dst *T
 	}
 }
 
-// required reports the attributes that aren't written.
-func (t *table[T]) required(ev *evaluator, c *content) {
+// required reports the attributes that aren't written in a block. In JSON many blocks may be in one line.
+func (t *table[T]) required(ev *evaluator, c *content, block string) {
 	for i := range t.fields {
 		f := &t.fields[i]
 		if !f.required {
 			continue
 		}
 		if c.attr(t.sch, f.name) == nil {
-			ev.missing(c.end, "Missing argument", fmt.Sprintf("The argument %q is required here, and it isn't written. It is %s.", f.name, f.doc))
+			ev.missing(c.end, "Missing argument", fmt.Sprintf("The argument %q is required in %s, and it isn't written. It is %s.", f.name, block, f.doc))
 		}
 	}
 }

@@ -75,9 +75,14 @@ var variableTable = (&table[variable]{
 	later: map[string]string{"ephemeral": "ephemeral variables"},
 }).built("variable block")
 
+var typeWords = []string{"string", "number", "bool", "any"}
+
 func setVariableType(a *arg, v *variable) {
 	t, defaults, diags := typeexpr.TypeConstraintWithDefaults(a.expr)
 	for _, d := range diags {
+		if w := hcl.ExprAsKeyword(a.expr); w != "" {
+			d.Detail += didYouMean(w, typeWords)
+		}
 		a.ev.add(d)
 	}
 	a.failed = diags.HasErrors()
@@ -157,10 +162,12 @@ func (ev *evaluator) settleOne(v *variable, in *inputs) {
 
 func (ev *evaluator) conform(v *variable, val cty.Value) (cty.Value, error) {
 	if val.IsNull() && v.notNull {
-		if v.def == nil {
-			return val, fmt.Errorf("it can't be null")
+		if v.def != nil {
+			val, _ = ev.evaluate(v.def, nil)
 		}
-		val, _ = ev.evaluate(v.def, nil)
+		if val.IsNull() {
+			return val, fmt.Errorf("it can't be null, because nullable is false")
+		}
 	}
 	if v.defaults != nil && !val.IsNull() {
 		val = v.defaults.Apply(val)
