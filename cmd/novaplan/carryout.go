@@ -171,8 +171,11 @@ func (a *applying) outputs(ctx context.Context) error {
 	return nil
 }
 
-// evaluate computes the outputs with what is known now.
+// evaluate computes the outputs with what is known now. What the record has, and no folder, has none.
 func (a *applying) evaluate(status *wire.Status) []lang.OutputValue {
+	if a.p.folder == nil {
+		return nil
+	}
 	decided := make(map[spec.Address]lang.Decided, len(status.Instances))
 	for i := range status.Instances {
 		in := &status.Instances[i]
