@@ -70,7 +70,7 @@ func newRoot(c *console) *cobra.Command {
 	add("spec", newValidate(c), newFmt(c), newGraph(c))
 	add("fleet", newPlan(c), newApply(c), newDestroy(c), newTakeover(c), newRollback(c), newApprove(c), newWatch(c))
 	add("look", newStatus(c), newExplain(c), newConsole(c), newDoctor(c), newHistory(c), newDiff(c), newEvents(c))
-	add("server", newServer(c), newTLS(c), newToken(c))
+	add("server", newServer(c), newOperator(c), newTLS(c), newToken(c))
 	root.AddCommand(newVersion(c), newCompletion(c), newMan(root), newOpenAPI(c), newEvaluate(c))
 	root.Version = version // -version, as Terraform's users write it
 	root.SetVersionTemplate("novaplan {{.Version}}\n")

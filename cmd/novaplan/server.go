@@ -15,7 +15,7 @@ Its configuration is a file; an empty one makes a single server on loopback. SIG
 again; SIGTERM hands over to another member, lets what is under way end for a while, and stops.`
 
 func newServer(c *console) *cobra.Command {
-	var file string
+	var file, restore string
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "server",
@@ -33,10 +33,11 @@ func newServer(c *console) *cobra.Command {
 				_, err := fmt.Fprintf(c.Out, "The configuration is valid: %s.\n", conf.summary())
 				return err
 			}
-			return c.serve(cmd.Context(), conf, file)
+			return c.serve(cmd.Context(), conf, file, restore)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", defaultConfig, "configuration `FILE`")
+	cmd.Flags().StringVar(&restore, "restore", "", "begin the cluster with a saved record, `FILE`; the other members join this one")
 	cmd.Flags().BoolVar(&check, "check", false, "check the configuration and its certificates, start nothing")
 	return cmd
 }

@@ -90,10 +90,8 @@ func (s *server) takeSeat(ctx context.Context, leads bool) *seat {
 		if !leads {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if pause(ctx, worldPause) != nil {
 			return nil
-		case <-time.After(worldPause):
 		}
 	}
 }
@@ -121,10 +119,7 @@ func (s *server) lead(ctx context.Context, lost <-chan struct{}) {
 			return
 		}
 		s.log.Warn("the controller's loop ended, it begins again", "error", err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(runPause):
-		}
+		_ = pause(ctx, runPause) // the loop looks at ctx
 	}
 }
 

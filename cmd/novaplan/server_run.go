@@ -21,11 +21,12 @@ import (
 
 // server is a running server.
 type server struct {
-	conf   *serverConfig
-	path   string // of the configuration
-	log    *slog.Logger
-	level  *slog.LevelVar
-	notify notifier
+	conf    *serverConfig
+	path    string // of the configuration
+	restore string // path of the record to begin with; "": none
+	log     *slog.Logger
+	level   *slog.LevelVar
+	notify  notifier
 
 	keeper  *pki.Keeper // nil: plain text
 	port    *transport.Port
@@ -40,8 +41,8 @@ type server struct {
 }
 
 // serve runs a server until ctx ends, a signal says so, or it can't go on.
-func (c *console) serve(ctx context.Context, conf *serverConfig, path string) error {
-	s := &server{conf: conf, path: path, level: new(slog.LevelVar), notify: newNotifier(), seats: newSeats(), fatal: make(chan error, 1)}
+func (c *console) serve(ctx context.Context, conf *serverConfig, path, restore string) error {
+	s := &server{conf: conf, path: path, restore: restore, level: new(slog.LevelVar), notify: newNotifier(), seats: newSeats(), fatal: make(chan error, 1)}
 	s.level.Set(conf.LogLevel)
 	s.log = newLog(c.Err, conf.LogJSON, s.level)
 	if err := s.open(ctx); err != nil {
@@ -64,7 +65,8 @@ func (s *server) open(ctx context.Context) error {
 	}
 	node, err := cluster.Open(ctx, s.conf.DataDir, cluster.Options{
 		Membership: &cluster.Membership{
-			ID: s.conf.Name, Network: s.port, Profile: s.conf.Profile, BootstrapExpect: s.conf.Expect, RetryJoin: s.conf.RetryJoin, Version: version,
+			ID: s.conf.Name, Network: s.port, Profile: s.conf.Profile, BootstrapExpect: s.conf.Expect, RetryJoin: s.conf.RetryJoin,
+			Restore: s.restore, Version: version,
 		},
 		Mode: s.conf.Mode, Fleet: s.conf.Fleet, Logger: s.log, Fatal: s.diskHangs,
 	})

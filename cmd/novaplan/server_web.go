@@ -24,9 +24,6 @@ import (
 	"github.com/novaplan/novaplan/cluster/state"
 )
 
-// protocolAPI is the API as members call each other's, to pass requests on.
-const protocolAPI = "novaplan-api/1"
-
 // Limits of connections that speak HTTP.
 const (
 	headerWait = 10 * time.Second
@@ -41,15 +38,16 @@ type web struct {
 	serving sync.WaitGroup
 	handler atomic.Pointer[api.Handler] // nil until the cluster has a record
 	auth    *auth.Authenticator
-	forward *http.Transport
+	forward *forward
 }
 
 // openWeb serves on the port, on what members pass on, and on the local socket.
 func (s *server) openWeb() (*web, error) {
 	w := &web{auth: &auth.Authenticator{Tokens: s.node.State, Certificate: certificateOf}}
-	w.forward = &http.Transport{DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-		return s.port.Dial(ctx, address, protocolAPI)
-	}}
+	w.forward = newForward(s.port.Dial, func() string {
+		_, address := s.node.Leader()
+		return address
+	})
 	socket, err := listenLocal(cluster.Socket(s.conf.DataDir))
 	if err != nil {
 		return nil, err
@@ -119,6 +117,9 @@ func (s *server) webHandler(w *web) http.Handler {
 		if h == nil {
 			notBegun(rw, s.conf.Expect)
 			return
+		}
+		if r.URL.Path != "/v1/health" && r.URL.Query().Get("stale") == "" {
+			s.awaitLeader(r.Context())
 		}
 		h.ServeHTTP(rw, r)
 	})
