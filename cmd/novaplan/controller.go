@@ -28,6 +28,7 @@ import (
 // through a pipe, other commands through the socket beside the record, both in the same way.
 type controller struct {
 	*reconcile.Controller
+	record   reconcile.Record
 	identity wire.Identity
 	pipe     *client.Pipe
 	servers  []*http.Server
@@ -111,7 +112,7 @@ func newController(rec reconcile.Record, w *world, opts reconcile.Options, p pla
 	opts.Log, opts.Sizes = slog.New(slog.DiscardHandler), w.sizes
 	st := rec.State()
 	return &controller{
-		Controller: reconcile.New(rec, w.driver, opts), pipe: client.NewPipe(),
+		Controller: reconcile.New(rec, w.driver, opts), record: rec, pipe: client.NewPipe(),
 		identity: wire.Identity{
 			Version: version, PID: os.Getpid(), Command: p.command,
 			Mode: string(st.Mode), Cluster: st.ClusterID, Fleet: st.Fleet,

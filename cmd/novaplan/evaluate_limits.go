@@ -22,8 +22,9 @@ type evaluationLimits struct {
 // defaultEvaluation suffices for a hundred thousand instances.
 var defaultEvaluation = evaluationLimits{MemoryMiB: 2048, CPUSeconds: 60}
 
-// wall is how long an evaluation may take in all: a file system that hangs uses no CPU.
-func (l evaluationLimits) wall() time.Duration { return 2 * time.Duration(l.CPUSeconds) * time.Second }
+// wall is how long an evaluation may take in all: a file system that hangs uses no CPU, and a machine that is busy
+// with other things gives little.
+func (l evaluationLimits) wall() time.Duration { return time.Duration(2*l.CPUSeconds+30) * time.Second }
 
 // resultBytes bounds the document: a spec is never larger than the memory that it was evaluated in.
 func (l evaluationLimits) resultBytes() int64 { return int64(l.MemoryMiB) << 20 / 2 }

@@ -103,7 +103,7 @@ func (c *console) revisit(cmd *cobra.Command, dir string, from wire.From, flags 
 		return fmt.Errorf("nothing was ever applied from %s", dir)
 	}
 	var err error
-	if p.session, err = take(ctx, p.place, cluster.Options{}, reconcile.Options{Parallelism: flags.parallel}); err != nil {
+	if p.session, err = share(ctx, p.place, cluster.Options{}, reconcile.Options{Parallelism: flags.parallel}); err != nil {
 		return err
 	}
 	defer p.session.close()
@@ -179,7 +179,7 @@ func (c *console) during(ctx context.Context, dir string, simulate bool, command
 	if p.server == nil && !cluster.Exists(p.record()) {
 		return fmt.Errorf("nothing was ever applied from %s", dir)
 	}
-	s, err := take(ctx, p, cluster.Options{}, reconcile.Options{})
+	s, err := share(ctx, p, cluster.Options{}, reconcile.Options{})
 	if err != nil {
 		return err
 	}

@@ -127,12 +127,16 @@ func (w *watching) run(ctx context.Context) error {
 	w.base = base
 	defer w.close()
 	go func() { _ = w.watcher.Run(base) }() // a file system that hangs must not hold us up
-	shown, err := filepath.Abs(w.dir)
-	if err != nil {
-		shown = w.dir
-	}
-	w.c.note("Watching %s. Ctrl-C ends it.", shown)
+	w.c.note("Watching %s. Ctrl-C ends it.", w.folderName())
 	return w.loop(ctx, w.watcher.Folders(), signals, leave)
+}
+
+// folderName is the folder as others know it.
+func (w *watching) folderName() string {
+	if abs, err := filepath.Abs(w.dir); err == nil {
+		return abs
+	}
+	return w.dir
 }
 
 // loop takes in what happens, one thing after the other. The first signal ends ctx, too.
@@ -154,7 +158,9 @@ func (w *watching) loop(ctx context.Context, folders <-chan watch.Folder, signal
 				return w.left()
 			}
 		case answer := <-w.answers.lines:
-			w.answered(ctx, answer)
+			w.answered(answer)
+		case <-w.decided():
+			w.looked(ctx)
 		case <-w.retry.timer.C:
 			w.again(ctx)
 		}

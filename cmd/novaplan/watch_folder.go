@@ -33,6 +33,7 @@ type watching struct {
 
 	work    *work    // what is being carried out; nil: nothing
 	waiting *planned // what waits for an answer; nil: nothing
+	id      string   // under which it waits in the record; "": it doesn't
 	tried   string   // digest of the plan carried out last
 	cutOff  bool     // something was left undone by an interruption
 	lines   *lines   // what happens to operations
@@ -171,6 +172,9 @@ func (w *watching) open(ctx context.Context, s *spec.Spec) error {
 	if p.simulate {
 		p.rewire(s)
 	}
+	if !w.flags.simulate {
+		p.server = w.c.server()
+	}
 	switch {
 	case w.session == nil:
 	case p.simulate != w.place.simulate:
@@ -238,7 +242,7 @@ func (w *watching) consider(p *planned, again bool) {
 	switch {
 	case len(p.plan.Refused()) > 0, p.plan.Blocked() && p.plan.Empty():
 		// A spec of which nothing can be done doesn't come into force: the last good one stays.
-		w.waiting = nil
+		w.withdraw(context.WithoutCancel(w.base))
 		w.good.refuse("nothing of it can be done")
 		w.c.note("Nothing was done.")
 	case again && p.plan.Digest == w.tried && w.retry.waits():
@@ -261,33 +265,6 @@ func (w *watching) show(p *planned) {
 	}
 	if n := len(p.plan.Cancel); n > 0 {
 		w.c.note("Withdrawn: %d of the operations that were approved before and not begun.", n)
-	}
-}
-
-// ask leaves a plan for somebody to agree to.
-func (w *watching) ask(p *planned, verdict planner.Verdict) {
-	w.waiting = p
-	for _, why := range verdict.Why {
-		w.c.note("This waits for an answer: %s.", why)
-	}
-	w.c.note("Type yes to do it, or save something else.")
-	w.answers.wanted()
-}
-
-// answered takes what somebody typed.
-func (w *watching) answered(ctx context.Context, text string) {
-	p := w.waiting
-	switch {
-	case p == nil:
-	case text == "yes":
-		w.waiting = nil
-		w.carryOut(p)
-	default:
-		w.waiting = nil
-		w.c.note("Nothing was changed.")
-	}
-	if p == nil || w.waiting != nil {
-		w.answers.wanted()
 	}
 }
 

@@ -1,19 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/charmbracelet/x/term"
-	"golang.org/x/sys/unix"
 
 	"github.com/novaplan/novaplan/cluster/api"
 	"github.com/novaplan/novaplan/cluster/api/wire"
@@ -53,14 +47,18 @@ func (w *watching) carryOut(p *planned) {
 		clear(w.lines.begun)
 		clear(w.lines.started)
 	}
-	w.waiting, w.tried = nil, p.plan.Digest
+	w.withdraw(w.base)
+	w.tried = p.plan.Digest
 	ctx, cancel := context.WithCancel(w.base)
-	job := &applying{c: w.c, p: p, flags: &applyFlags{message: "saved in " + w.dir}, command: "watch"}
+	job := &applying{c: w.c, p: p, flags: &applyFlags{message: w.message()}, command: "watch"}
 	job.flags.output = "text"
 	w.lines.words = wordsOf(p.plan)
 	w.work = &work{job: job, show: w.lines, cancel: cancel, done: make(chan struct{})}
 	go w.work.follow(ctx)
 }
+
+// message is what the history shows of what a save caused.
+func (w *watching) message() string { return "saved in " + w.folderName() }
 
 // busyWait is how long an apply that is in the way is waited for at a time. The one that was left ends at once.
 const busyWait = 20 * time.Millisecond
@@ -182,48 +180,6 @@ func (b *backoff) later() time.Duration {
 	b.next = min(2*b.next, longestRetry)
 	b.fails = 0
 	return wait
-}
-
-// answers are the lines that somebody types, read only when they are wanted: a process in the background that reads
-// its terminal is stopped.
-type answers struct {
-	in    *bufio.Reader
-	file  *os.File // nil: not a file
-	lines chan string
-	mu    sync.Mutex
-	busy  bool
-}
-
-func newAnswers(in io.Reader) *answers {
-	file, _ := in.(*os.File)
-	return &answers{in: bufio.NewReader(in), file: file, lines: make(chan string)}
-}
-
-// wanted reads one line, if anybody can type one.
-func (a *answers) wanted() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.busy || a.background() {
-		return
-	}
-	a.busy = true
-	go func() {
-		line, err := a.in.ReadString('\n')
-		a.mu.Lock()
-		a.busy = false
-		a.mu.Unlock()
-		if err == nil {
-			a.lines <- strings.TrimSpace(line)
-		}
-	}()
-}
-
-func (a *answers) background() bool {
-	if a.file == nil || !term.IsTerminal(a.file.Fd()) {
-		return false
-	}
-	foreground, err := unix.IoctlGetInt(int(a.file.Fd()), unix.TIOCGPGRP)
-	return err != nil || foreground != unix.Getpgrp()
 }
 
 // stamped writes the time before each message.
