@@ -255,3 +255,15 @@ func TestMoveToMarksAClosedFolder(t *testing.T) {
 		t.Errorf("nothing to move: %v", err)
 	}
 }
+
+// saveTo saves a node's record to a file and closes the node.
+func saveTo(t testing.TB, n *Node, path string) {
+	t.Helper()
+	data, _ := archiveOf(t, n)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

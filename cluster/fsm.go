@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -51,6 +52,7 @@ func (r *record) publish(st state.State) {
 // machine is raft's view of the record. Once an entry can't be applied it applies no further one.
 type machine struct {
 	*record
+	paced  bool        // snapshots are written at half speed
 	halt   func(error) // called once, with what stopped it
 	halted error
 }
@@ -63,7 +65,7 @@ func (m *machine) ApplyBatch(logs []*raft.Log) []any {
 	answers := make([]any, len(logs))
 	st, changed := m.State(), false
 	for i, l := range logs {
-		if l.Type != raft.LogCommand {
+		if l.Type != raft.LogCommand || l.Index <= st.Index { // what was committed is in the record from the start
 			continue
 		}
 		next, answer := m.apply(st, l)
@@ -96,7 +98,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	if m.halted != nil {
 		return nil, m.halted
 	}
-	return version(m.State()), nil
+	return version{State: m.State(), paced: m.paced}, nil
 }
 
 // Restore begins again from a snapshot.
@@ -111,14 +113,38 @@ func (m *machine) Restore(r io.ReadCloser) error {
 }
 
 // version is one State to be written out.
-type version state.State
+type version struct {
+	state.State
+	paced bool
+}
 
 // Persist writes the snapshot.
 func (v version) Persist(sink raft.SnapshotSink) error {
-	if err := state.Snapshot(state.State(v), sink); err != nil {
+	var w io.Writer = sink
+	if v.paced {
+		w = &pacer{w: sink, since: time.Now()}
+	}
+	if err := state.Snapshot(v.State, w); err != nil {
 		return fmt.Errorf("%w (%v)", err, sink.Cancel())
 	}
 	return sink.Close()
+}
+
+// pacer rests as long as it took to come up with what is written. A large record takes seconds to encode: on
+// a small machine heartbeats need the other half.
+type pacer struct {
+	w     io.Writer
+	since time.Time
+}
+
+const maxRest = 50 * time.Millisecond
+
+// Write writes p, then rests.
+func (p *pacer) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	time.Sleep(min(time.Since(p.since), maxRest))
+	p.since = time.Now()
+	return n, err
 }
 
 // Release has nothing to let go.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,11 +21,7 @@ func (m *member) tend() {
 		if !m.seek() {
 			wait /= 4
 		}
-		if m.node.raft.LastIndex() > 0 {
-			if err := m.note(func(id *identity) { id.Begun = true }); err != nil {
-				m.log.Warn("note that the log has begun", "error", err)
-			}
-		}
+		m.keepNotes()
 		select {
 		case <-m.ctx.Done():
 			return
@@ -32,6 +29,21 @@ func (m *member) tend() {
 			return
 		case <-time.After(wait):
 		}
+	}
+}
+
+// keepNotes writes down what a member can't know from its log alone when it comes back.
+func (m *member) keepNotes() {
+	if m.node.raft.LastIndex() == 0 {
+		return
+	}
+	err := m.note(func(id *identity) { id.Begun = true })
+	if index := m.node.State().Index; index > m.committed {
+		m.committed = index
+		err = errors.Join(err, m.node.store.mark.commit(index))
+	}
+	if err != nil {
+		m.log.Warn("keep notes beside the log", "error", err)
 	}
 }
 

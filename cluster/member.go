@@ -31,6 +31,8 @@ type member struct {
 	running sync.WaitGroup
 	joining sync.Mutex // one change of the configuration at a time
 
+	committed uint64 // what tend has noted last
+
 	mu      sync.Mutex
 	id      identity
 	peers   map[string]*peer // by address

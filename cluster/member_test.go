@@ -292,3 +292,74 @@ func TestProfilesAreSane(t *testing.T) {
 		}
 	}
 }
+
+// TestMemberAloneStillAnswersAfterARestart is about stale reads: a member that comes back alone knows what was
+// committed, though no leader can tell it.
+func TestMemberAloneStillAnswersAfterARestart(t *testing.T) {
+	g := onTCP(t)
+	leader := g.begin("a", "b", "c")
+	for i := range 5 {
+		propose(t, leader, inventory(i))
+	}
+	g.same("a", "b", "c")
+	want := leader.State()
+	left := g.node(g.others(id(leader))[0])
+	g.until("it has noted what is committed", func() bool {
+		left.store.mark.mu.Lock()
+		defer left.store.mark.mu.Unlock()
+		return left.store.mark.committed >= want.Index
+	})
+	for _, id := range []string{"a", "b", "c"} {
+		g.kill(id)
+	}
+	alone := g.start(left.member.ID)
+	if got := alone.State(); state.Digest(got) != state.Digest(want) {
+		t.Errorf("entry %d is what is known, %d was committed", got.Index, want.Index)
+	}
+	if _, err := alone.Propose(t.Context(), inventory(9)); !errors.Is(err, ErrNoLeader) {
+		t.Errorf("propose: %v", err)
+	}
+	for _, id := range g.others(left.member.ID) {
+		g.start(id)
+	}
+	propose(t, g.leader(), inventory(6))
+	g.same("a", "b", "c")
+}
+
+func TestDeadMemberIsRemovedAndComesBack(t *testing.T) {
+	g := onTCP(t)
+	g.options = func(o *Options) {
+		o.Membership.tune = func(t *timing) {
+			quick(t)
+			t.dead = 2 * time.Second
+		}
+	}
+	leader := g.begin("a", "b", "c", "d")
+	propose(t, leader, inventory(1))
+	dead := g.others(id(leader))[0]
+	g.kill(dead)
+	g.until("the dead member is removed", func() bool {
+		_, in := (&status{Servers: g.leader().servers()}).serverOf(dead)
+		return !in
+	})
+	propose(t, g.leader(), inventory(2))
+	g.start(dead)
+	g.until("it votes again", func() bool { return voter(g.leader(), dead) })
+	g.same(g.order...)
+}
+
+func TestMemberMovesToAnotherAddress(t *testing.T) {
+	g := onTCP(t)
+	leader := g.begin("a", "b", "c")
+	mover := g.members[g.others(id(leader))[0]]
+	g.kill(mover.id)
+	mover.port = g.plug("")
+	mover.address = mover.port.Address()
+	g.start(mover.id)
+	g.until("the new address is known, with its vote", func() bool {
+		s, _ := (&status{Servers: g.leader().servers()}).serverOf(mover.id)
+		return s.Address == mover.address && s.Voter
+	})
+	propose(t, g.leader(), inventory(1))
+	g.same("a", "b", "c")
+}

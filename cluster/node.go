@@ -171,7 +171,11 @@ func (n *Node) openStorage(logger hclog.Logger) (snapshots raft.SnapshotStore, r
 			return nil, false, n.openError(err)
 		}
 	}
-	if restored, err = n.audit(log, snapshots); err != nil {
+	committed := uint64(0) // embedded, raft knows: all of it
+	if n.member != nil {
+		committed = mark.committed
+	}
+	if restored, err = n.audit(log, snapshots, committed); err != nil {
 		return nil, false, n.openError(err)
 	}
 	return snapshots, restored, nil

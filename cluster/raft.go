@@ -68,7 +68,7 @@ func (n *Node) startRaft(snapshots raft.SnapshotStore, restored bool, logger hcl
 	}
 	var r *raft.Raft
 	if err == nil {
-		r, err = raft.NewRaft(conf, &machine{record: n.record, halt: n.stop}, n.store, n.store, snapshots, n.trans)
+		r, err = raft.NewRaft(conf, &machine{record: n.record, halt: n.stop, paced: n.member != nil}, n.store, n.store, snapshots, n.trans)
 	}
 	if err != nil {
 		if c, ok := n.trans.(raft.WithClose); ok {

@@ -140,8 +140,8 @@ func newestSnapshot(store raft.SnapshotStore) (state.State, uint64, error) {
 
 // audit reads what raft is about to replay, because raft panics where it can't read. It finds entries
 // of a newer novaplan, damage, and a gap between snapshot and log. It reports whether the newest snapshot
-// was whole; then the record holds it.
-func (n *Node) audit(log raft.LogStore, snapshots raft.SnapshotStore) (restored bool, err error) {
+// was whole; then the record holds it, and what is known to be committed behind it.
+func (n *Node) audit(log raft.LogStore, snapshots raft.SnapshotStore, committed uint64) (restored bool, err error) {
 	metas, err := snapshots.List()
 	if err != nil {
 		return false, err
@@ -151,10 +151,16 @@ func (n *Node) audit(log raft.LogStore, snapshots raft.SnapshotStore) (restored 
 		return false, err
 	}
 	restored = len(metas) > 0 && metas[0].Index == from
-	if restored {
+	whole := restored || len(metas) == 0
+	err = eachEntry(log, from, func(e state.Entry) {
+		if whole && e.Index <= committed {
+			st, _ = state.Apply(st, e)
+		}
+	})
+	if whole && err == nil {
 		n.publish(st)
 	}
-	return restored, eachEntry(log, from, func(state.Entry) {})
+	return restored, err
 }
 
 // eachEntry yields the commands of the log behind index from, all of which must be there.

@@ -31,7 +31,7 @@ func (n *Node) recoverPeers(snapshots raft.SnapshotStore, logger hclog.Logger) e
 	if err != nil {
 		return err
 	}
-	if _, err := n.audit(n.store, snapshots); err != nil { // damage is found here, with words; raft would panic
+	if _, err := n.audit(n.store, snapshots, 0); err != nil { // damage is found here, with words; raft would panic
 		return err
 	}
 	replayed := newRecord(state.State{})

@@ -72,11 +72,15 @@ func openSegments(dir string, logger hclog.Logger) (log *wal.WAL, err error) {
 }
 
 // mark remembers the last entry that was acknowledged, outside the log: a torn write and a lost
-// entry look alike from inside. It is not synced, so after a power loss it may name an
-// earlier entry, never a later one.
+// entry look alike from inside. It also remembers how much of the log was committed, which a member alone can't
+// know otherwise when it comes back. It is not synced, so after a power loss it may name
+// earlier entries, never later ones.
 type mark struct {
-	file  *os.File // nil in a folder that is only read
-	index uint64
+	file *os.File // nil in a folder that is only read
+
+	mu        sync.Mutex
+	index     uint64
+	committed uint64
 }
 
 func openMark(dir string) (*mark, error) {
@@ -85,23 +89,32 @@ func openMark(dir string) (*mark, error) {
 		return nil, err
 	}
 	m := &mark{file: file}
-	m.index, err = readMark(file)
+	m.index, m.committed, err = readMark(file)
 	return m, err
 }
 
-func readMark(r io.ReaderAt) (uint64, error) {
-	var b [8]byte
-	_, err := r.ReadAt(b[:], 0)
-	if errors.Is(err, io.EOF) || errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+func readMark(r io.ReaderAt) (index, committed uint64, err error) {
+	var b [16]byte
+	if _, err := r.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) {
+		return 0, 0, err
 	}
-	return binary.BigEndian.Uint64(b[:]), err
+	return binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:]), nil
 }
 
-func (m *mark) set(index uint64) error {
-	m.index = index
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], index)
+func (m *mark) set(index uint64) error { return m.write(func() { m.index = index }) }
+
+// commit notes that the log was committed up to an entry.
+func (m *mark) commit(index uint64) error {
+	return m.write(func() { m.committed = max(m.committed, index) })
+}
+
+func (m *mark) write(change func()) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change()
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], m.index)
+	binary.BigEndian.PutUint64(b[8:], m.committed)
 	_, err := m.file.WriteAt(b[:], 0)
 	return err
 }
