@@ -117,10 +117,13 @@ func (c *computation) inTheWay(in *spec.Instance) bool {
 	return true
 }
 
-// difference says how a domain differs from what the record says it is made of, "" if it doesn't.
-// What an observation left out is not compared.
-func difference(d *Domain, have *state.Instance) []string {
+// Difference says how the definition of a domain differs from what the record says it is made of. What an
+// observation left out is not compared.
+func Difference(d *Domain, have *state.Instance) []string {
 	var diffs []string
+	if !d.Persistent {
+		diffs = append(diffs, "its definition is gone, so it is lost when it stops")
+	}
 	if d.VCPUs > 0 && d.VCPUs != have.Size.VCPUs {
 		diffs = append(diffs, fmt.Sprintf("vcpus %d, recorded %d", d.VCPUs, have.Size.VCPUs))
 	}

@@ -153,7 +153,7 @@ func (c *computation) redefined(r *record) {
 	if r.domain == nil {
 		return
 	}
-	diffs := difference(r.domain, r.have)
+	diffs := Difference(r.domain, r.have)
 	switch was := r.domain.Address; {
 	case was != "" && was != r.have.Address:
 		ch := c.act(r, state.Redefine, ActMove, state.Reason{Code: ReasonMoved, Message: fmt.Sprintf("%s is now %s", was, r.have.Address)})

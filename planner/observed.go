@@ -13,6 +13,8 @@ type Observed struct {
 	Hosts map[spec.Address]*HostObservation // hosts that were looked at, reachable or not
 	// Written is what disks of recorded instances in shared pools take there, in MiB, by path.
 	Written map[string]int64
+	// Listed are the paths of the shared pools whose files were listed: a disk that isn't in Written is gone.
+	Listed []string
 	// Images are those that were asked about. What isn't known of them changes no decision.
 	Images map[spec.Address]ImageSeen
 }
@@ -32,8 +34,9 @@ type HostObservation struct {
 	// ClaimEpoch is, of a claimed host, the raft term that wrote the claim.
 	ClaimEpoch uint64
 	Domains    []Domain // all of them, in order of name
-	// Written is the same of the host's own pools.
+	// Written and Listed are the same of the host's own pools.
 	Written map[string]int64
+	Listed  []string
 	// Images are the images that the pools of a claimed host were seen to have, whole.
 	Images []CachedImage
 }

@@ -41,28 +41,33 @@ func chosen(a spec.Address, target, exclude []spec.Address) bool {
 }
 
 // TargetSpec returns base with only the chosen addresses replaced by what proposed says of them, and
-// with whatever else of proposed these need: blocks that they name and that base doesn't have. The
-// order is proposed's, with what only base has at the end.
+// with whatever else of proposed these need: blocks that they name and that base doesn't have. What can't
+// be without an excluded block is excluded as well. The order is proposed's, with what only base has at
+// the end.
 func TargetSpec(base, proposed *spec.Spec, target, exclude []spec.Address) *spec.Spec {
 	s := *base
 	if s.Fleet == "" {
 		s.Fleet, s.Stack = proposed.Fleet, proposed.Stack
 	}
-	pick := func(a spec.Address) bool { return chosen(a, target, exclude) }
+	known := addressesOf(base)
+	out := withoutExcluded(proposed, known, exclude)
+	pick := func(a spec.Address) bool { return chosen(a, target, exclude) && !out[a] }
 	s.Instances = merge(base.Instances, proposed.Instances, func(b *spec.Instance) spec.Address { return b.Address }, pick)
 	need := needed(s.Instances)
-	if len(base.Hosts) == 0 { // a first target needs somewhere to go
-		for i := range proposed.Hosts {
-			need[proposed.Hosts[i].Address], need[proposed.Hosts[i].Zone] = true, true
+	for i := range proposed.Hosts {
+		h := &proposed.Hosts[i]
+		first := len(base.Hosts) == 0 // a first target needs somewhere to go
+		if need[h.Address] = need[h.Address] || first; (need[h.Address] || pick(h.Address)) && !out[h.Address] {
+			need[h.Zone] = true
 		}
 	}
-	known := addressesOf(base)
-	with := func(a spec.Address) bool { return pick(a) || need[a] && !known[a] }
+	with := func(a spec.Address) bool { return pick(a) || need[a] && !known[a] && !out[a] }
 	s.Zones = merge(base.Zones, proposed.Zones, func(b *spec.Zone) spec.Address { return b.Address }, with)
 	s.Hosts = merge(base.Hosts, proposed.Hosts, func(b *spec.Host) spec.Address { return b.Address }, with)
 	s.Aggregates = merge(base.Aggregates, proposed.Aggregates, func(b *spec.Aggregate) spec.Address { return b.Address }, with)
 	// An instance that names no pool has the only one.
 	withPool := func(a spec.Address) bool { return with(a) || len(base.Pools) == 0 }
+	s.Aggregates = withoutMissing(s.Aggregates, s.Hosts)
 	s.Pools = merge(base.Pools, proposed.Pools, func(b *spec.Pool) spec.Address { return b.Address }, withPool)
 	s.Flavors = merge(base.Flavors, proposed.Flavors, func(b *spec.Flavor) spec.Address { return b.Address }, with)
 	s.Images = merge(base.Images, proposed.Images, func(b *spec.Image) spec.Address { return b.Address }, with)
@@ -75,6 +80,38 @@ func TargetSpec(base, proposed *spec.Spec, target, exclude []spec.Address) *spec
 		s.Scheduler, s.Migration = proposed.Scheduler, proposed.Migration
 	}
 	return &s
+}
+
+// withoutExcluded returns what of proposed isn't taken because of exclude: blocks that are excluded and not in
+// the base, and hosts and instances that name one of these.
+func withoutExcluded(proposed *spec.Spec, known map[spec.Address]bool, exclude []spec.Address) map[spec.Address]bool {
+	out := map[spec.Address]bool{}
+	if len(exclude) == 0 {
+		return out
+	}
+	lacks := func(a spec.Address) bool {
+		return a != "" && !known[a] && (out[a] || slices.Contains(exclude, a) || slices.Contains(exclude, a.Block()))
+	}
+	for i := range proposed.Hosts {
+		h := &proposed.Hosts[i]
+		out[h.Address] = lacks(h.Address) || !known[h.Address] && lacks(h.Zone)
+	}
+	for i := range proposed.Instances {
+		in := &proposed.Instances[i]
+		out[in.Address] = slices.ContainsFunc(named(in), lacks)
+	}
+	return out
+}
+
+// withoutMissing leaves hosts that aren't there out of aggregates.
+func withoutMissing(aggregates []spec.Aggregate, hosts []spec.Host) []spec.Aggregate {
+	there := make(map[spec.Address]bool, len(hosts))
+	each(hosts, func(h *spec.Host) { there[h.Address] = true })
+	out := slices.Clone(aggregates)
+	for i := range out {
+		out[i].Hosts = keep(out[i].Hosts, func(a *spec.Address) bool { return there[*a] })
+	}
+	return out
 }
 
 // merge takes chosen blocks from proposed and the others from base.
@@ -117,15 +154,20 @@ func keep[T any](all []T, want func(*T) bool) []T {
 func needed(instances []spec.Instance) map[spec.Address]bool {
 	need := map[spec.Address]bool{}
 	for i := range instances {
-		in := &instances[i]
-		for _, a := range []spec.Address{in.Flavor, in.Image, in.Pool, in.Zone, in.Host, in.Group, in.Keypair} {
+		for _, a := range named(&instances[i]) {
 			need[a] = true
-		}
-		for _, n := range in.NICs {
-			need[n.Network] = true
 		}
 	}
 	return need
+}
+
+// named are the blocks that an instance can't be without.
+func named(in *spec.Instance) []spec.Address {
+	list := []spec.Address{in.Flavor, in.Image, in.Pool, in.Zone, in.Host, in.Group, in.Keypair}
+	for _, n := range in.NICs {
+		list = append(list, n.Network)
+	}
+	return list
 }
 
 // addressesOf returns the addresses of the blocks that instances and hosts can name.

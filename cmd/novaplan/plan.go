@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,7 @@ type planFlags struct {
 func (f *planFlags) add(cmd *cobra.Command) {
 	f.addSimulate(cmd)
 	cmd.Flags().StringArrayVar(&f.target, "target", nil, "only `ADDRESS` and what it needs; again for more")
-	cmd.Flags().StringArrayVar(&f.exclude, "exclude", nil, "everything but `ADDRESS`; again for more")
+	cmd.Flags().StringArrayVar(&f.exclude, "exclude", nil, "everything but `ADDRESS` and what can't be without it; again for more")
 	cmd.Flags().BoolVar(&f.partial, "allow-partial", false, "do what can be done of a drain that can't be completed")
 	cmd.Flags().BoolVar(&f.concise, "concise", false, "without details and reasons")
 	cmd.Flags().StringVarP(&f.output, "o", "o", "text", "text or wide: one row for each change")
@@ -48,7 +49,8 @@ func (f *planFlags) check(cmd *cobra.Command) error {
 	}
 	for _, list := range [][]string{f.target, f.exclude} {
 		for i, a := range list {
-			address, err := spec.ParseAddress(requote(a))
+			whole := strings.TrimSuffix(a, "[*]") // as plans write all of a block
+			address, err := spec.ParseAddress(requote(whole))
 			if err != nil {
 				return usage(cmd, err.Error())
 			}
@@ -232,6 +234,7 @@ func (c *console) showPlan(p *wire.Plan, flags *planFlags, parallel int) error {
 	} else {
 		err = render.Plan(w, p, render.Options{
 			Palette: c.palette(c.Out), Wide: flags.output == "wide", Concise: flags.concise, Parallel: parallel,
+			Chosen: len(flags.target)+len(flags.exclude) > 0,
 		})
 	}
 	if err != nil {

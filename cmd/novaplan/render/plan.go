@@ -15,6 +15,7 @@ type Options struct {
 	Palette  Palette
 	Wide     bool // one row for each change, with all its details
 	Concise  bool // no details and reasons
+	Chosen   bool // some of the spec was looked at, as -target or -exclude say
 	Parallel int  // how much moves at once, for the summary; 0: not said
 }
 

@@ -204,6 +204,9 @@ Nothing can be done until this is put right.
 		"nothing to do": {&wire.Plan{Hosts: twelve(), Summary: wire.Summary{Hosts: 12, Instances: 40}}, render.Options{}, `
 No changes. The fleet matches the spec (12 hosts, 40 instances, seen 1 s ago).
 `},
+		"nothing to do of what was chosen": {&wire.Plan{Hosts: twelve(), Summary: wire.Summary{Hosts: 12, Instances: 40}}, render.Options{Chosen: true}, `
+No changes to what was chosen with -target or -exclude (seen 1 s ago). The rest wasn't looked at.
+`},
 		"nothing to do with a host unseen": {&wire.Plan{
 			Hosts: twelve(), Summary: wire.Summary{Hosts: 12, Instances: 40, Unseen: 1},
 			Warnings: []wire.Message{{Code: "host-unreachable", Summary: "a4 doesn't answer (ssh: timed out; last seen 14:02)", Detail: []string{"Its 4 guests are left alone and may still run."}}},

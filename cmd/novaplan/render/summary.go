@@ -140,6 +140,8 @@ func (t *planText) nothing() {
 		t.line("No host could be looked at: whether anything has to change is not known.")
 	case t.p.Destroy:
 		t.line("No changes. Nothing that was applied is left to terminate.")
+	case t.o.Chosen:
+		t.line("No changes to what was chosen with -target or -exclude (seen %s). The rest wasn't looked at.", Ago(t.seenAgo()))
 	default:
 		t.line("No changes. The fleet matches the spec (%s, %s, seen %s).",
 			Count(s.Hosts, "host"), Count(s.Instances, "instance"), Ago(t.seenAgo()))
