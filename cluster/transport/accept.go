@@ -81,10 +81,14 @@ func (p *Port) admit(conn net.Conn) {
 	})
 }
 
-// log says why a connection wasn't let in; who just went away isn't worth a line.
+// log says why a connection wasn't let in; who just went away isn't worth a line, nor a member that calls before
+// this one is ready.
 func (p *Port) log(conn net.Conn, err error) {
 	from := conn.RemoteAddr().String()
-	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
+	p.mu.Lock()
+	begun := len(p.members) > 0
+	p.mu.Unlock()
+	if !begun || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled) {
 		p.opts.Log.Debug("connection ended early", "from", from, "error", err)
 		return
 	}

@@ -36,6 +36,7 @@ func newServer(c *console) *cobra.Command {
 			return c.serve(cmd.Context(), conf, file, restore)
 		},
 	}
+	cmd.AddCommand(newServerKey(c))
 	cmd.Flags().StringVar(&file, "config", defaultConfig, "configuration `FILE`")
 	cmd.Flags().StringVar(&restore, "restore", "", "begin the cluster with a saved record, `FILE`; the other members join this one")
 	cmd.Flags().BoolVar(&check, "check", false, "check the configuration and its certificates, start nothing")

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/novaplan/novaplan/cluster/api"
 )
 
 // Waits for a leader. An election takes half a second on a LAN; requests that come in the meantime wait for it
@@ -73,6 +75,16 @@ func (s *server) awaitLeader(ctx context.Context) {
 	for {
 		if _, address := s.node.Leader(); address != "" || time.Now().After(until) || pause(ctx, leaderPause) != nil {
 			return
+		}
+	}
+}
+
+// awaitAPI returns the API; nil when the cluster hasn't begun, after a while.
+func (s *server) awaitAPI(ctx context.Context, w *web) *api.Handler {
+	until := time.Now().Add(leaderWait)
+	for {
+		if h := w.handler.Load(); h != nil || time.Now().After(until) || pause(ctx, leaderPause) != nil {
+			return h
 		}
 	}
 }

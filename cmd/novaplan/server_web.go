@@ -113,7 +113,7 @@ func (s *server) webHandler(w *web) http.Handler {
 		mux.Handle("GET /metrics", s.mayLook(w, s.metrics.handler()))
 	}
 	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
-		h := w.handler.Load()
+		h := s.awaitAPI(r.Context(), w)
 		if h == nil {
 			notBegun(rw, s.conf.Expect)
 			return
