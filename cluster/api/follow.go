@@ -160,6 +160,9 @@ func (h *Handler) follow(ctx context.Context, s *stream, ids []string, progress 
 			s.alive()
 		case err := <-settled:
 			s.drain(progress)
+			if err != nil && h.Shared {
+				return // another member goes on with it: the client asks that one, and isn't told of an end that is none
+			}
 			if err != nil && ctx.Err() == nil {
 				s.send(wire.Event{Type: wire.EventError, Error: AsError(err)})
 			}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster/api"
 	"github.com/novaplan/novaplan/cluster/api/auth"
+	"github.com/novaplan/novaplan/cluster/api/client"
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
 )
@@ -170,5 +172,71 @@ func TestAClientTriesEachAddress(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%s ended %d times", id, n)
 		}
+	}
+}
+
+// TestFollowingEndsWithoutAnEnd when leadership is lost: work that another member goes on with isn't said to be left.
+func TestFollowingEndsWithoutAnEnd(t *testing.T) {
+	h := newHouse(t)
+	ports := h.ports
+	ports.Executor = unsettled{ports.Executor}
+	h.server = h.serve(ports)
+	s := h.encoded(fleet(1, ""))
+	p := h.plan(s)
+	whole := h.serve(h.ports)
+	c := h.at(state.Operator, h.server.URL, whole.URL)
+	var types []wire.EventType
+	err := c.Apply(t.Context(), wire.ApplyRequest{Spec: s, Base: p.Base, Digest: p.Digest, Request: "lost"}, func(e wire.Event) error {
+		types = append(types, e.Type)
+		if len(types) == 1 {
+			h.server.CloseClientConnections()
+			go h.server.Close() // the next one to ask is the other member
+		}
+		return nil
+	})
+	if err != nil || types[len(types)-1] != wire.EventSettled {
+		t.Errorf("%v, %v", types, err)
+	}
+	for _, typ := range types {
+		if typ == wire.EventError {
+			t.Errorf("an error in %v", types)
+		}
+	}
+}
+
+// unsettled is an executor of a member that is deposed.
+type unsettled struct{ api.Executor }
+
+func (unsettled) Settle(context.Context, []string) error { return errors.New("another member leads") }
+
+// TestConsolesThroughFollowers carry bytes both ways.
+func TestConsolesThroughFollowers(t *testing.T) {
+	f := &fake{}
+	f.st.Instances = f.st.Instances.With("instance.web", &state.Instance{Address: "instance.web"})
+	id, text, hash := auth.NewToken()
+	f.st.Tokens = f.st.Tokens.With(id, &state.Token{ID: id, Name: "ops", Role: state.Operator, Hash: hash})
+	inner := httptest.NewUnstartedServer(api.New(api.Ports{Planner: f, Consoles: f}))
+	inner.Config.ConnContext = auth.FromMember
+	inner.StartTLS()
+	t.Cleanup(inner.Close)
+	outer := httptest.NewServer(api.New(api.Ports{
+		Planner: f, Leader: func() (string, bool) { return inner.Listener.Addr().String(), false }, Forward: inner.Client().Transport,
+	}))
+	t.Cleanup(outer.Close)
+	c, err := client.Remote{Addresses: []string{outer.URL}, Token: text}.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	port, err := c.Console(t.Context(), "instance.web", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	if _, err := io.WriteString(port, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(port); string(got) != "instance.web says hello" {
+		t.Errorf("console said %q, %v", got, err)
 	}
 }

@@ -68,6 +68,10 @@ func (a *applying) carryOut(ctx context.Context) (outcome, error) {
 }
 
 func (a *applying) interrupt(ctx context.Context, presses int, leave func()) {
+	if a.p.session.remote {
+		a.interruptThere(ctx, presses, leave)
+		return
+	}
 	switch presses {
 	case 1:
 		a.c.note("Interrupted: what runs is finished, nothing else is begun. Ctrl-C again aborts it.")
@@ -78,6 +82,19 @@ func (a *applying) interrupt(ctx context.Context, presses int, leave func()) {
 		return
 	}
 	if err := a.p.session.Cancel(ctx, wire.CancelRequest{Abort: presses > 1, Request: a.id}); err != nil {
+		a.c.fail(err)
+	}
+}
+
+// interruptThere withdraws from a server what it hasn't begun. What runs is the server's, and others work there too.
+func (a *applying) interruptThere(ctx context.Context, presses int, leave func()) {
+	if presses > 1 {
+		a.c.note("Leaving. What runs goes on at the server; novaplan events -addr shows it.")
+		leave()
+		return
+	}
+	a.c.note("Interrupted: what runs is finished, the rest is withdrawn. Ctrl-C again leaves at once.")
+	if err := a.p.session.Cancel(ctx, wire.CancelRequest{Request: a.id}); err != nil {
 		a.c.fail(err)
 	}
 }
@@ -126,7 +143,7 @@ func (a *applying) summarize(r outcome) {
 	}
 	a.c.note("\n%s.", text)
 	switch {
-	case len(left) > 0 && r.interrupted:
+	case len(left) > 0 && r.interrupted && !a.p.session.remote:
 		a.c.note("The rest stays approved: the next apply goes on with it.")
 	case len(failed)+len(left) > 0:
 		a.c.note("novaplan plan shows what is left.")
