@@ -111,3 +111,27 @@ func (s *simulation) keepHouse() {
 		s.log("housekeeping on %s: %v", m.id, err)
 	}
 }
+
+// takeOver gives the operator's word for what stays frozen though no operation is about it any more: the hosts are all
+// there, and they are right.
+func (s *simulation) takeOver() {
+	_, c := s.asked()
+	if c == nil {
+		return
+	}
+	frozen := 0
+	st := s.newest()
+	for a, in := range st.Instances.All() {
+		if in.Phase == state.Frozen && st.Busy(in.Address) == nil {
+			s.log("%s is frozen for good: %s; it is %v", a, in.Why, s.whereabouts(in.UUID))
+			frozen++
+		}
+	}
+	if frozen == 0 {
+		return
+	}
+	s.counts.Frozen += frozen
+	if err := c.Takeover(context.Background(), nil, nil, "operator"); err != nil {
+		s.log("takeover: %v", err)
+	}
+}

@@ -51,17 +51,32 @@ func (l *ledger) crashed(host string) { l.crashes[host] = time.Now() }
 
 // check holds the promises against the truth of the hosts, and the members against each other.
 func (s *simulation) check() {
-	truth, st := s.world.Truth(), s.newest()
+	before, sure := s.record()
+	truth := s.world.Truth()
+	st := s.newest()
 	s.note(st)
 	s.checkWorld(truth)
 	s.checkTwins(truth)
-	s.checkDisks(truth, st)
+	s.checkForeign(truth)
 	s.checkAcknowledged(st)
 	s.checkMembers()
-	s.checkRoom(truth, st)
-	s.checkSpread(truth, st)
-	s.checkForeign(truth)
-	s.checkQuiet(truth, st)
+	s.checkCopies(truth, st)
+	if sure {
+		s.checkDisks(truth, before, st)
+		s.checkRoom(truth, st)
+		s.checkSpread(truth, st)
+		s.checkQuiet(truth, st)
+	}
+}
+
+// record returns the newest record, and whether nobody can know a newer one: the leader has just been confirmed.
+func (s *simulation) record() (st state.State, sure bool) {
+	m := s.leader()
+	sure = m != nil && m.up() && s.leads(m)
+	if st = s.newest(); sure && m.node.State().Index < st.Index {
+		s.broken("I3: %s leads at entry %d, entry %d was applied before", m.id, m.node.State().Index, st.Index)
+	}
+	return st, sure
 }
 
 // note remembers what the record says of operations and of trash: later it may be gone.
@@ -114,12 +129,30 @@ func (s *simulation) checkTwins(truth sim.Truth) {
 	}
 }
 
-// checkDisks: every instance that lives, or whose disks are kept, has one (I2). Where it is while something is done
-// to the instance is not asked; that there is one is.
-func (s *simulation) checkDisks(truth sim.Truth, st state.State) {
-	at, roots := map[string]bool{}, map[string]int{}
+// checkDisks: the disks of every instance that nothing is done to are where the record says (I2). The record is
+// looked at before and after the hosts.
+func (s *simulation) checkDisks(truth sim.Truth, before, after state.State) {
+	at := map[string]bool{}
 	for _, d := range truth.Disks {
 		at[d.Host+":"+d.Path] = true
+	}
+	for _, in := range after.Instances.All() {
+		was, _ := before.Instances.Get(string(in.Address))
+		if was != in || in.Phase != state.Active || before.Busy(in.Address) != nil || after.Busy(in.Address) != nil {
+			continue
+		}
+		for _, d := range in.Disks {
+			if !at[place(in.Pool, in.Host)+d.Path] {
+				s.broken("I2: the %s disk of %s is not at %s%s", d.Role, in.Address, place(in.Pool, in.Host), d.Path)
+			}
+		}
+	}
+}
+
+// checkCopies: every instance that lives, or whose disks are kept, has a whole root disk somewhere (I2).
+func (s *simulation) checkCopies(truth sim.Truth, st state.State) {
+	roots := map[string]int{}
+	for _, d := range truth.Disks {
 		for uuid := range s.ledger.born {
 			if strings.Contains(d.Path, uuid+"-root") && !d.Incomplete {
 				roots[uuid]++
@@ -129,14 +162,6 @@ func (s *simulation) checkDisks(truth sim.Truth, st state.State) {
 	living := map[string]bool{}
 	for _, in := range st.Instances.All() {
 		living[in.UUID] = true
-		if in.Phase != state.Active || st.Busy(in.Address) != nil {
-			continue
-		}
-		for _, d := range in.Disks {
-			if !at[place(in.Pool, in.Host)+d.Path] {
-				s.broken("I2: the %s disk of %s is not at %s%s", d.Role, in.Address, place(in.Pool, in.Host), d.Path)
-			}
-		}
 	}
 	for uuid := range s.ledger.born {
 		expires, trashed := s.ledger.trashed[uuid]
@@ -144,8 +169,8 @@ func (s *simulation) checkDisks(truth sim.Truth, st state.State) {
 		case roots[uuid] > 0:
 		case living[uuid] && !trashed:
 			s.broken("I2: no root disk of %s is left, which lives", uuid)
-		case trashed && st.Time.Before(expires):
-			s.broken("I2: no root disk of %s is left, which is kept until %s", uuid, expires.Format("15:04:05"))
+		case trashed && s.elapsed() < expires.Sub(s.began):
+			s.broken("I2: no root disk of %s is left, which is kept until %s", uuid, expires.Sub(s.began))
 		case !trashed && !living[uuid]:
 			s.broken("I2: no root disk of %s is left, and nobody terminated it", uuid)
 		}
@@ -174,9 +199,6 @@ func (s *simulation) checkAcknowledged(st state.State) {
 // checkMembers: members that have applied the same entries have the same record, byte for byte, also after they
 // were started again from their logs (I4).
 func (s *simulation) checkMembers() {
-	if m := s.leader(); m != nil && s.leads(m) && m.node.State().Index < s.best.Index {
-		s.broken("I3: %s leads at entry %d, entry %d was applied before", m.id, m.node.State().Index, s.best.Index)
-	}
 	for _, m := range s.members {
 		if !m.up() {
 			continue
@@ -327,10 +349,10 @@ func (s *simulation) checkConverged() {
 	}
 	for a, in := range st.Instances.All() {
 		if in.Phase != state.Active {
-			s.broken("I6: %s is %s: %s", a, in.Phase, in.Why)
+			s.broken("I6: %s is %s on %s: %s; it is %s", a, in.Phase, in.Host, in.Why, s.whereabouts(in.UUID))
 		}
 	}
-	s.checkGuests(st)
+	s.checkGuests(st, plan)
 	for _, m := range s.members {
 		if m.up() && m.node.State().Index != st.Index {
 			s.broken("I4: member %s is at entry %d in the end, others at %d", m.id, m.node.State().Index, st.Index)
@@ -338,19 +360,36 @@ func (s *simulation) checkConverged() {
 	}
 }
 
+// whereabouts says where domains of a UUID really are.
+func (s *simulation) whereabouts(uuid string) (all []string) {
+	for _, d := range s.world.Truth().Domains {
+		if d.UUID == uuid && d.Stamp != nil {
+			all = append(all, fmt.Sprintf("%s on %s, generation %d", d.Power, d.Host, d.Stamp.Generation))
+		}
+	}
+	return all
+}
+
 // checkGuests: in the end exactly what is wanted runs, where the record says.
-func (s *simulation) checkGuests(st state.State) {
+func (s *simulation) checkGuests(st state.State, plan *planner.Plan) {
 	runs := map[string]string{}
 	for _, d := range s.world.Truth().Domains {
 		if d.Stamp != nil && d.Power == hypervisor.PowerRunning {
 			runs[d.UUID] = d.Host
 		}
 	}
+	unplaced := map[spec.Address]bool{} // there may be no room for all
+	for i := range plan.Unplaced {
+		unplaced[plan.Unplaced[i].Address] = true
+	}
 	wanted := s.wishes.spec().Instances
 	for i := range wanted {
+		if unplaced[wanted[i].Address] {
+			continue
+		}
 		in, ok := st.Instances.Get(string(wanted[i].Address))
 		if !ok || runs[in.UUID] != in.Host.Short() {
-			s.broken("I6: %s is wanted and doesn't run where the record says", wanted[i].Address)
+			s.broken("I6: %s is wanted and doesn't run where the record says: %+v", wanted[i].Address, in)
 			continue
 		}
 		delete(runs, in.UUID)

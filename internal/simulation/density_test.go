@@ -22,6 +22,7 @@ type counts struct {
 	Hosts      int
 	Applies    int // acknowledged
 	Operations int // that ended
+	Frozen     int // instances that only a takeover made usable again, when all was healed
 	Quiet      int // looks at a guest that nothing was to happen to
 }
 
@@ -30,7 +31,7 @@ func (c *counts) add(o counts) {
 	for _, f := range []struct{ to, from *int }{
 		{&c.Steps, &o.Steps}, {&c.Faults, &o.Faults}, {&c.Calls, &o.Calls}, {&c.Late, &o.Late}, {&c.Leaders, &o.Leaders}, {&c.Midway, &o.Midway},
 		{&c.Kills, &o.Kills}, {&c.Partitions, &o.Partitions}, {&c.Pauses, &o.Pauses}, {&c.Hosts, &o.Hosts}, {&c.Applies, &o.Applies},
-		{&c.Operations, &o.Operations}, {&c.Quiet, &o.Quiet},
+		{&c.Operations, &o.Operations}, {&c.Frozen, &o.Frozen}, {&c.Quiet, &o.Quiet},
 	} {
 		*f.to += *f.from
 	}
@@ -60,9 +61,9 @@ func (c *counts) thin() string {
 func (c *counts) String() string {
 	per := func(n int) string { return fmt.Sprintf("%.1f/h", float64(n)/max(c.Hours, 0.01)) }
 	return fmt.Sprintf("%.1f cluster-hours, %d checks; %s faults (%s of calls, %s of hosts, %s killed members, %s partitions, %s pauses), "+
-		"%s late effects, %s leader changes, %s of them in mid-operation; %s applies acknowledged, %s operations ended, %d looks at quiet guests",
+		"%s late effects, %s leader changes, %s of them in mid-operation; %s applies acknowledged, %s operations ended, %d instances left frozen for the operator, %d looks at quiet guests",
 		c.Hours, c.Steps, per(c.Faults+c.Calls), per(c.Calls), per(c.Hosts), per(c.Kills), per(c.Partitions), per(c.Pauses),
-		per(c.Late), per(c.Leaders), per(c.Midway), per(c.Applies), per(c.Operations), c.Quiet)
+		per(c.Late), per(c.Leaders), per(c.Midway), per(c.Applies), per(c.Operations), c.Frozen, c.Quiet)
 }
 
 // tally takes over what the hosts and gates counted.

@@ -152,7 +152,7 @@ func (s *simulation) options(m *member) reconcile.Options {
 	return reconcile.Options{
 		Images:   reconcile.Images{Images: &disk.Images{Source: disk.Simulated{}, Cache: disk.NewCache(disk.CacheOptions{})}},
 		Endpoint: m.address,
-		Log:      slog.New(&sightings{sim: s}),
+		Log:      slog.New(&sightings{sim: s, member: m.id}),
 	}
 }
 

@@ -2,7 +2,6 @@ package simulation
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -11,8 +10,9 @@ import (
 // sightings reads what controllers log: which pairs of sightings a migration's ends had, for the coverage
 // of the recovery table; and, for a seed that is looked into, everything.
 type sightings struct {
-	sim   *simulation
-	attrs []slog.Attr
+	sim    *simulation
+	member string
+	attrs  []slog.Attr
 }
 
 // sight is what the two ends of a migration looked like. Its operation tells which table it is looked up in.
@@ -29,7 +29,7 @@ func (h *sightings) Enabled(context.Context, slog.Level) bool { return true }
 
 // WithAttrs keeps what tells an operation.
 func (h *sightings) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &sightings{sim: h.sim, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return &sightings{sim: h.sim, member: h.member, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
 }
 
 // WithGroup has nothing to do: nobody groups.
@@ -48,8 +48,8 @@ func (h *sightings) Handle(_ context.Context, r slog.Record) error {
 	if r.Message == "looked at both ends" {
 		h.sim.sighted(values["operation"], values["source"], values["destination"])
 	}
-	if h.sim.verbose != nil {
-		fmt.Fprintf(h.sim.verbose, "%s %s %v\n", r.Time.Format("04:05.000"), r.Message, values)
+	if r.Level >= slog.LevelInfo || h.sim.verbose != nil {
+		h.sim.log("  %s: %s %v", h.member, r.Message, values)
 	}
 	return nil
 }

@@ -169,7 +169,10 @@ func (s *simulation) finish() {
 	s.heal()
 	s.wishes.calm()
 	s.awaitLeader()
-	for range 8 {
+	for round := range 8 {
+		if round >= 3 {
+			s.takeOver()
+		}
 		ids, _ := s.apply(time.Minute, planner.Options{AllowPartial: true})
 		if _, c := s.asked(); c != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
