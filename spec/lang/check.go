@@ -32,6 +32,12 @@ func (c *checker) fail(field, summary, format string, args ...any) {
 	c.ev.errorOnce(c.at(field), summary, fmt.Sprintf(format, args...))
 }
 
+// uriParameters are the schemes of hosts' URIs, with the parameters that each understands. A misspelt one would
+// otherwise do nothing, and show as a host that doesn't answer.
+var uriParameters = map[string][]string{
+	"qemu": {"socket"}, "qemu+unix": {"socket"}, "qemu+tcp": nil, "qemu+tls": {"pkipath", "no_verify"}, "qemu+ssh": nil, "sim": nil,
+}
+
 var uriSchemes = []string{"qemu", "qemu+unix", "qemu+tcp", "qemu+tls", "qemu+ssh", "sim"}
 
 func (a *arg) checkURI(s string) {
@@ -39,21 +45,60 @@ func (a *arg) checkURI(s string) {
 	switch {
 	case err != nil || u.Scheme == "":
 		a.invalid("%q isn't a URI such as \"qemu+ssh://root@kvm1/system\".", s)
+		return
 	case !slices.Contains(uriSchemes, u.Scheme):
 		a.invalid("%q has an unknown scheme: it is %s.%s", s, oneOf(uriSchemes), didYouMean(u.Scheme, uriSchemes))
+		return
+	}
+	if _, has := u.User.Password(); has {
+		a.failed = true
+		a.ev.errorf(a.rng, "Invalid value for "+a.name, "A URI can't hold a password. Use keys.")
+		return
+	}
+	remote := u.Scheme == "qemu+ssh" || u.Scheme == "qemu+tcp" || u.Scheme == "qemu+tls"
+	switch {
 	case u.Scheme == "sim":
 		if u.Host == "" {
 			a.invalid("A simulated host has a name: \"sim://a1\".")
 		}
-	case u.Host == "" && (u.Scheme == "qemu+ssh" || u.Scheme == "qemu+tcp" || u.Scheme == "qemu+tls"):
+	case u.Hostname() == "" && remote:
 		a.invalid("%q has no host name.", s)
+	case u.Host != "" && u.Scheme == "qemu+unix":
+		a.invalid("%q names the host %s, and a unix socket has none. Write qemu+ssh://, or a third slash: qemu+unix:///system.", s, u.Host)
 	case u.Path != "/system" && u.Path != "/session":
 		a.invalid("%q has the path %q: libvirt's are /system and /session.", s, u.Path)
+	case strings.HasPrefix(u.Host, "-") || strings.HasPrefix(u.User.Username(), "-"):
+		a.invalid("%q has a host or user that begins with a dash.", s)
+	default:
+		a.checkURIParts(s, u)
 	}
-	if u != nil && u.User != nil {
-		if _, has := u.User.Password(); has {
-			a.failed = true
-			a.ev.errorf(a.rng, "Invalid value for "+a.name, "A URI can't hold a password. Use keys.")
+}
+
+// checkURIParts checks the port and the parameters.
+func (a *arg) checkURIParts(s string, u *url.URL) {
+	if p := u.Port(); p != "" {
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+			a.invalid("%q has the port %s: it is from 1 to 65535.", s, p)
+			return
+		}
+	}
+	scheme := u.Scheme
+	if scheme == "qemu" && u.Host != "" {
+		scheme = "qemu+tls" // as libvirt has it
+	}
+	known := uriParameters[scheme]
+	for _, name := range sortedKeys(u.Query()) {
+		switch {
+		case slices.Contains(known, name):
+		case scheme == "qemu+ssh":
+			a.invalid("%q has the parameter %q: qemu+ssh has none. Keys, ports and jump hosts are written in ~/.ssh/config.", s, name)
+			return
+		case len(known) == 0:
+			a.invalid("%q has the parameter %q: %s has none.", s, name, scheme)
+			return
+		default:
+			a.invalid("%q has the parameter %q: %s has %s.%s", s, name, scheme, allOf(known), didYouMean(name, known))
+			return
 		}
 	}
 }
