@@ -7,7 +7,7 @@ COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard "*.go" go.mod go.sum 2>/dev/null))
 
-.PHONY: build demo demo-down test test-fast test-lab check install-lab install-tools bench fuzz clean help
+.PHONY: build deb demo demo-down test test-fast test-lab check install-lab install-tools bench fuzz clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -16,6 +16,9 @@ build: bin/novaplan ## bin/novaplan
 
 bin/novaplan: $(SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/novaplan
+
+deb: build ## the Debian package of novaplan and its server, in bin/
+	packaging/build-deb bin/novaplan $(VERSION) bin
 
 demo: build ## the main job on three libvirt hosts of this machine (simulated without root)
 	@examples/demo

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,5 +147,35 @@ func TestRoutesAreFew(t *testing.T) {
 	}
 	if got := routeOf(httptest.NewRequest("GET", "/made/up", nil), http.StatusNotFound); got != "none" {
 		t.Errorf("what isn't there counts as %s", got)
+	}
+}
+
+// TestPackagedConfiguration checks the configuration that comes with the Debian package: as it is, and with all that it
+// suggests.
+func TestPackagedConfiguration(t *testing.T) {
+	const file = "../../packaging/server.hcl"
+	c, _, diags := readServerConfig(file)
+	if len(diags) > 0 || c.DataDir != "/var/lib/novaplan" || c.Address != defaultAddress || c.Expect != 1 {
+		t.Errorf("as it comes: %s, %v", c.summary(), diags)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, line := range []string{"tls ca create -dir " + dir, "tls cert create -server alpha -ip 10.0.0.1 -dir " + dir} {
+		if code := run(t.Context(), strings.Fields(line), &console{In: &bytes.Buffer{}, Out: &bytes.Buffer{}, Err: &bytes.Buffer{}}); code != 0 {
+			t.Fatalf("novaplan %s: exit %d", line, code)
+		}
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", "/run/credentials")
+	suggested := regexp.MustCompile(`(?m)^# ((?:\w+ +=|tls|  \w+ +=|\}).*)$`).ReplaceAllString(string(text), "$1")
+	path := filepath.Join(dir, "server.hcl")
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(suggested, "/etc/novaplan/fleet", dir)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, _, diags = readServerConfig(path)
+	if len(diags) > 0 || c.Name != "alpha" || c.Expect != 3 || c.SecretsKey != "/run/credentials/novaplan_secrets.key" {
+		t.Errorf("with all that it suggests: %s, %v\n%s", c.summary(), diags, suggested)
 	}
 }
