@@ -13,6 +13,9 @@ type Filter struct {
 	Why func(f *Fleet, r *Request, i int) string
 	// Lack is how much is missing, as a share of what is wanted; nil when that has no measure.
 	Lack func(f *Fleet, r *Request, i int) float64
+	// Company: a host passes because of who else is on it. Of those that don't none is near, however
+	// much room they have, when one that does only lacks room.
+	Company bool
 }
 
 func (x *Filter) message(f *Fleet, r *Request, i int) string { return x.Name + ": " + x.Why(f, r, i) }

@@ -6,7 +6,7 @@ import "fmt"
 // several that are on different hosts, leave no host, as in Nova.
 func sameHost() Filter {
 	return Filter{
-		Name: "same_host",
+		Name: "same_host", Company: true,
 		Passes: func(f *Fleet, r *Request, i int) bool {
 			for _, a := range r.SameHost {
 				if !f.On(a, i) {

@@ -11,7 +11,7 @@ import (
 // they are on several, nobody can join them: wherever it went, it would be apart from some.
 func serverGroupAffinity() Filter {
 	return Filter{
-		Name: "server_group_affinity",
+		Name: "server_group_affinity", Company: true,
 		Passes: func(f *Fleet, r *Request, i int) bool {
 			if r.Group == nil || r.Group.Policy != spec.Affinity {
 				return true

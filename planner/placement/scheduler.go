@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/novaplan/novaplan/spec"
@@ -94,6 +95,7 @@ func (s *Scheduler) filter(f *Fleet, r *Request, explain bool, p *Placement) []i
 	for i := range left {
 		left[i] = i
 	}
+	var short []shortOf
 	for k := range s.filters {
 		x := &s.filters[k]
 		kept, removed := left[:0:0], []int(nil)
@@ -108,6 +110,12 @@ func (s *Scheduler) filter(f *Fleet, r *Request, explain bool, p *Placement) []i
 		if len(removed) > 0 {
 			p.Rejections = append(p.Rejections, x.rejection(f, r, removed, explain))
 			p.Nearest = x.nearest(f, r, removed)
+			if x.Lack != nil {
+				short = append(short, shortOf{x, removed})
+			}
+			if x.Company {
+				p.Nearest = cmp.Or(x.shortInCompany(f, r, short), p.Nearest)
+			}
 		}
 	}
 	if len(left) > 0 {
@@ -125,6 +133,24 @@ func (x *Filter) rejection(f *Fleet, r *Request, removed []int, explain bool) Re
 		}
 	}
 	return rej
+}
+
+// shortOf are hosts that a filter removed because they lack something that can be measured.
+type shortOf struct {
+	filter *Filter
+	hosts  []int
+}
+
+// shortInCompany is the nearest of the hosts that pass x and lacked room, of the last filter that removed any; nil
+// when there is none.
+func (x *Filter) shortInCompany(f *Fleet, r *Request, short []shortOf) *Nearest {
+	for _, s := range slices.Backward(short) {
+		passing := slices.DeleteFunc(slices.Clone(s.hosts), func(i int) bool { return !x.Passes(f, r, i) })
+		if len(passing) > 0 {
+			return s.filter.nearest(f, r, passing)
+		}
+	}
+	return nil
 }
 
 // nearest is the removed host that lacks least, the first of equals.

@@ -100,6 +100,27 @@ func TestRejectionsAndNearestMiss(t *testing.T) {
 	}
 }
 
+// TestNearestToOthers: an empty host that the group isn't on is no near miss, the full one that it is on is.
+func TestNearestToOthers(t *testing.T) {
+	full := state.Usage{MemoryMiB: 6000}
+	for name, c := range map[string]struct {
+		r    Request
+		want string
+	}{
+		"group":                {Request{Group: &spec.ServerGroup{Address: "server_group.g", Name: "g", Policy: spec.Affinity}}, "h1, ram: wants 512 MiB, 144 of 6144 left at ratio 1.5"},
+		"same_host":            {Request{SameHost: []spec.Address{"instance.other"}}, "h1, ram: wants 512 MiB, 144 of 6144 left at ratio 1.5"},
+		"same_host of nowhere": {Request{SameHost: []spec.Address{"instance.gone"}}, "h0, same_host: wants to be with instance.gone, which is nowhere"},
+	} {
+		f := fleetWith(state.Usage{}, full, state.Usage{})
+		f.Put(1, Occupant{Instance: "instance.other", Group: "server_group.g"})
+		c.r.Size = state.Size{MemoryMiB: 512}
+		p := New(spec.Scheduler{}).Rank(f, &c.r, false)
+		if p.Nearest == nil || p.Nearest.Name+", "+p.Nearest.Message != c.want {
+			t.Errorf("%s: nearest %+v, want %s", name, p.Nearest, c.want)
+		}
+	}
+}
+
 // TestNovaPreset compares with a scheduler written down here as plainly as nova.md states it.
 func TestNovaPreset(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
