@@ -27,7 +27,7 @@ flavor "small" {
 image "linux" { source = "/srv/linux.qcow2" }
 `
 
-func specFolder(t *testing.T, files map[string]string) string {
+func makeFolder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -49,7 +49,7 @@ func evaluateIt(t *testing.T, c *console, dir string, limits evaluationLimits) (
 
 // What a child makes of a folder is what this process would make of it, secrets included.
 func TestEvaluateApart(t *testing.T) {
-	dir := specFolder(t, map[string]string{
+	dir := makeFolder(t, map[string]string{
 		"fleet.np.hcl": smallFleet + `
 variable "password" {
   type      = string
@@ -103,7 +103,7 @@ host "b" {
 }
 
 func TestEvaluateApartSaysWhatIsWrong(t *testing.T) {
-	dir := specFolder(t, map[string]string{"fleet.np.hcl": smallFleet + `instance "web" { flavor = flavor.smal }`})
+	dir := makeFolder(t, map[string]string{"fleet.np.hcl": smallFleet + `instance "web" { flavor = flavor.smal }`})
 	doc, s := evaluateIt(t, &console{Err: &bytes.Buffer{}}, dir, defaultEvaluation)
 	if s != nil || doc.Diagnostics.Valid || doc.Diagnostics.ErrorCount == 0 {
 		t.Fatalf("it is taken for valid: %+v", doc.Diagnostics)
@@ -139,7 +139,7 @@ instance "web" {
 		"memory": {smallFleet + instances, evaluationLimits{MemoryMiB: 24, CPUSeconds: 60}, "limited to 24 MiB of memory"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			doc, s := evaluateIt(t, &console{Err: &bytes.Buffer{}}, specFolder(t, map[string]string{"f.np.hcl": c.spec}), c.limits)
+			doc, s := evaluateIt(t, &console{Err: &bytes.Buffer{}}, makeFolder(t, map[string]string{"f.np.hcl": c.spec}), c.limits)
 			if s != nil || !strings.Contains(doc.Text, c.want) {
 				t.Errorf("want %q, got a spec: %v, %q", c.want, s != nil, doc.Text)
 			}
@@ -152,7 +152,7 @@ instance "web" {
 
 // A result that is larger than agreed isn't read to its end.
 func TestEvaluationResultIsBounded(t *testing.T) {
-	dir := specFolder(t, map[string]string{"f.np.hcl": smallFleet + strings.Repeat("oops {}\n", 30_000)})
+	dir := makeFolder(t, map[string]string{"f.np.hcl": smallFleet + strings.Repeat("oops {}\n", 30_000)})
 	doc, s := evaluateIt(t, &console{Err: &bytes.Buffer{}}, dir, evaluationLimits{MemoryMiB: 512, CPUSeconds: 60})
 	if s != nil || doc.Diagnostics.ErrorCount == 0 {
 		t.Error("thirty thousand mistakes are taken for none")
@@ -179,7 +179,7 @@ func TestEvaluationIsConfined(t *testing.T) {
 	if err := os.WriteFile(outside, []byte("hunter2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir := specFolder(t, map[string]string{"f.np.hcl": `locals { x = file("` + outside + `") }
+	dir := makeFolder(t, map[string]string{"f.np.hcl": `locals { x = file("` + outside + `") }
 keypair "k" { public_key = local.x }`})
 	doc, s := evaluateIt(t, &console{Err: &bytes.Buffer{}}, dir, defaultEvaluation)
 	if s != nil || !strings.Contains(doc.Text, "outside of the folder") {

@@ -15,6 +15,7 @@ import (
 	"github.com/novaplan/novaplan/cluster"
 	"github.com/novaplan/novaplan/planner"
 	"github.com/novaplan/novaplan/reconcile"
+	"github.com/novaplan/novaplan/spec"
 	"github.com/novaplan/novaplan/spec/lang"
 	"github.com/novaplan/novaplan/spec/watch"
 )
@@ -109,8 +110,14 @@ func newWatching(c *console, dir string, flags *watchFlags) *watching {
 	own.Err = &stamped{w: c.Err}
 	w := &watching{c: &own, dir: dir, flags: flags, retry: newBackoff(), answers: newAnswers(c.In)}
 	w.lines = &lines{w: own.Err, paint: c.palette(c.Err), begun: map[string]bool{}, started: map[string]time.Time{}}
-	w.watcher = watch.New(dir, watch.Options{Match: isSpecFile, Quiet: flags.quiet, Notice: func(text string) { own.note("%s", text) }})
-	w.evaluate = w.evaluateFolder
+	w.folder = &folderReader{
+		watcher: watch.New(dir, watch.Options{Match: isSpecFile, Quiet: flags.quiet, Notice: func(text string) { own.note("%s", text) }}),
+		evaluate: func(ctx context.Context) (*evaluation, *spec.Spec, error) {
+			return flags.evaluateApart(ctx, &own, dir, flags.limits)
+		},
+		say:    own.note,
+		report: func(doc *evaluation) { fmt.Fprint(own.Err, doc.Text) },
+	}
 	w.connect = func(ctx context.Context, p place) (*session, error) {
 		return take(ctx, p, cluster.Options{Fleet: p.fleet}, reconcile.Options{Parallelism: flags.parallel})
 	}
@@ -126,9 +133,9 @@ func (w *watching) run(ctx context.Context) error {
 	defer leave()
 	w.base = base
 	defer w.close()
-	go func() { _ = w.watcher.Run(base) }() // a file system that hangs must not hold us up
+	go func() { _ = w.folder.watcher.Run(base) }() // a file system that hangs must not hold us up
 	w.c.note("Watching %s. Ctrl-C ends it.", w.folderName())
-	return w.loop(ctx, w.watcher.Folders(), signals, leave)
+	return w.loop(ctx, w.folder.watcher.Folders(), signals, leave)
 }
 
 // folderName is the folder as others know it.

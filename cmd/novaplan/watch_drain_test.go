@@ -72,7 +72,7 @@ migration {
 func loadBench(t *testing.T, shared bool) *spec.Spec {
 	t.Helper()
 	text := bytes.ReplaceAll([]byte(benchFleet), []byte("SHARED"), fmt.Append(nil, shared))
-	f, diags := lang.Load(t.Context(), specFolder(t, map[string]string{"f.np.hcl": string(text)}), lang.Options{})
+	f, diags := lang.Load(t.Context(), makeFolder(t, map[string]string{"f.np.hcl": string(text)}), lang.Options{})
 	if diags.HasErrors() {
 		t.Fatal(diags)
 	}
@@ -89,7 +89,7 @@ func newBench(t *testing.T, s *spec.Spec) *bench {
 	w := newWatching(c, t.TempDir(), &watchFlags{auto: "safe", parallel: 10, limits: defaultEvaluation})
 	ctx, cancel := context.WithCancel(context.Background())
 	w.base = ctx
-	w.evaluate = func(context.Context) (*evaluation, *spec.Spec, error) {
+	w.folder.evaluate = func(context.Context) (*evaluation, *spec.Spec, error) {
 		now := *b.spec
 		now.Hosts, now.Instances = slices.Clone(b.spec.Hosts), slices.Clone(b.spec.Instances)
 		return &evaluation{}, &now, nil
