@@ -30,7 +30,15 @@ func (c *Controller) Approve(ctx context.Context, a planner.Approval) (planner.A
 		c.pulse.beat()
 		return planner.Approved{Repeated: true, Revision: first.Revision, Operations: before.OperationsOf(a.Request)}, nil
 	}
-	plan, seen, proposed, err := c.compute(ctx, a.Spec, a.Options)
+	return c.approve(ctx, a, before, func() (*planner.Plan, *planner.Observed, state.State, error) {
+		return c.compute(ctx, a.Spec, a.Options)
+	})
+}
+
+// approve commits what compute comes to, when it is the plan that was seen. The caller holds c.approving.
+func (c *Controller) approve(ctx context.Context, a planner.Approval, before state.State,
+	compute func() (*planner.Plan, *planner.Observed, state.State, error)) (planner.Approved, error) {
+	plan, seen, proposed, err := compute()
 	if err != nil {
 		return planner.Approved{}, err
 	}
@@ -140,6 +148,9 @@ func (c *Controller) recordInventory(ctx context.Context, seen *planner.Observed
 		recorded, before := st.Hosts.Get(string(address))
 		if _, after := proposed.Hosts.Get(string(address)); before != after {
 			continue
+		}
+		if before && recorded.Claimed && !h.Claimed && h.Inventory.Owner == "" {
+			continue // our claim is gone: only to claim it again, or to let it go, changes that in the record
 		}
 		name := c.hostName(proposed, address)
 		if h.Reachable && observe.Changed(recorded, name, h) && !planner.Replaced(st, address, h.Inventory) {

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/planner/drift"
 	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/reconcile/operation"
 	"github.com/novaplan/novaplan/reconcile/recovery"
@@ -30,7 +32,8 @@ type Controller struct {
 	aborting sync.Once
 	aborted  chan struct{}
 
-	approving sync.Mutex // one Approve at a time
+	approving sync.Mutex                     // one Approve at a time
+	standing  atomic.Pointer[drift.Standing] // nil: nobody keeps the fleet
 }
 
 // New returns a controller of the record that reaches hosts through drv. Nothing happens before a

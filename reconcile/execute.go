@@ -60,6 +60,11 @@ func (c *Controller) claimOperation(ctx context.Context, it *item, epoch uint64)
 		return op, ending{}
 	}
 	result, err := c.rec.Propose(ctx, state.Command{Start: &state.Start{Operation: op.ID, Epoch: epoch}})
+	if actBeforeCommit && (err != nil || result.Refused != nil) {
+		begun := *op
+		begun.Phase, begun.Epoch = state.RunningOp, epoch
+		return &begun, ending{}
+	}
 	if err != nil {
 		return nil, ending{it, endLost, err}
 	}

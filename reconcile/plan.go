@@ -3,11 +3,13 @@ package reconcile
 import (
 	"context"
 	"path"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/planner/drift"
 	"github.com/novaplan/novaplan/reconcile/observe"
 	"github.com/novaplan/novaplan/reconcile/operation"
 	"github.com/novaplan/novaplan/spec"
@@ -18,18 +20,8 @@ import (
 func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.Observed, error) {
 	defer c.hosts.looking()()
 	st := c.rec.State()
-	look := observe.Look{
-		Hosts: c.toLookAt(st, desired), Pools: c.pools(st, desired), Cluster: st.ClusterID,
-		Open: c.hosts.get, LastSeen: c.hosts.lastSeen,
-		Recorded: func(a spec.Address) *state.Inventory {
-			if h, ok := st.Hosts.Get(string(a)); ok {
-				return &h.Inventory
-			}
-			return nil
-		},
-		Disks:    disksOf(st),
-		Parallel: c.opts.Observe, Connect: c.opts.Connect, Last: c.lastSeen(),
-	}
+	look := c.lookAt(st, desired)
+	look.Hosts, look.Disks = c.toLookAt(st, desired), disksOf(st)
 	seen, err := look.At(ctx, time.Now().UTC())
 	if err != nil {
 		return nil, err
@@ -43,6 +35,21 @@ func (c *Controller) Observe(ctx context.Context, desired *spec.Spec) (*planner.
 	c.seen = seen
 	c.mu.Unlock()
 	return seen, nil
+}
+
+// lookAt returns a look at no host yet.
+func (c *Controller) lookAt(st state.State, desired *spec.Spec) observe.Look {
+	return observe.Look{
+		Pools: c.pools(st, desired), Cluster: st.ClusterID,
+		Open: c.hosts.get, LastSeen: c.hosts.lastSeen,
+		Recorded: func(a spec.Address) *state.Inventory {
+			if h, ok := st.Hosts.Get(string(a)); ok {
+				return &h.Inventory
+			}
+			return nil
+		},
+		Parallel: c.opts.Observe, Connect: c.opts.Connect, Last: c.lastSeen(),
+	}
 }
 
 // disksOf tells which files in a host's pool are the disks of instances on record, those that a migration brings
@@ -164,10 +171,17 @@ func (c *Controller) compute(ctx context.Context, desired *spec.Spec, opts plann
 	with.Images = images
 	seen = &with
 	st := c.rec.State()
+	opts = c.ignoring(opts)
 	if desired != nil || opts.Destroy {
 		st = planner.Propose(st, c.desired(desired), opts)
 	}
 	return planner.Compute(st, seen, seen.At, opts), seen, st, nil
+}
+
+// ignoring adds what the settings say is no difference to anybody.
+func (c *Controller) ignoring(opts planner.Options) planner.Options {
+	opts.Leave = append(slices.Clip(opts.Leave), drift.Ignored(c.rec.State().Settings)...)
+	return opts
 }
 
 // Explain tells everything about one instance of desired (nil: of the spec in force). It returns nil

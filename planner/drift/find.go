@@ -172,15 +172,8 @@ func (f *finder) power(in *state.Instance, d *planner.Domain) {
 // disks says which files are gone, of pools whose files were listed. A pool that is gone is said once.
 func (f *finder) disks(in *state.Instance) {
 	dir := in.Pool.Dir()
-	at := func(p state.PoolInventory) bool { return p.Path == dir }
-	if recorded, ok := f.State.Hosts.Get(string(f.host)); ok && !slices.ContainsFunc(f.seen.Inventory.Pools, at) {
-		if slices.ContainsFunc(recorded.Inventory.Pools, at) && !f.pools[dir] {
-			if f.pools == nil {
-				f.pools = map[string]bool{}
-			}
-			f.pools[dir] = true
-			f.add(Pool, f.host, dir, fmt.Sprintf("pool %s, which has disks of ours, is not there", dir))
-		}
+	if !slices.ContainsFunc(f.seen.Inventory.Pools, func(p state.PoolInventory) bool { return p.Path == dir }) {
+		f.pool(dir)
 		return
 	}
 	written, listed := f.seen.Written, f.seen.Listed
@@ -198,6 +191,22 @@ func (f *finder) disks(in *state.Instance) {
 			f.add(Disk, in.Address, d.Path, fmt.Sprintf("the file of its %s disk is gone: %s", d.Role, path.Base(d.Path)))
 		}
 	}
+}
+
+// pool says that a pool isn't there, once. Only those of the spec are looked for.
+func (f *finder) pool(dir string) {
+	if f.pools[dir] || f.State.Desired == nil {
+		return
+	}
+	pools := f.State.Desired.Spec.Pools
+	if len(pools) > 0 && !slices.ContainsFunc(pools, func(p spec.Pool) bool { return p.Path == dir }) {
+		return
+	}
+	if f.pools == nil {
+		f.pools = map[string]bool{}
+	}
+	f.pools[dir] = true
+	f.add(Pool, f.host, dir, fmt.Sprintf("pool %s, which has disks of ours, is not there", dir))
 }
 
 // networks counts the guests that are plugged into what isn't there.

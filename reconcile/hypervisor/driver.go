@@ -52,7 +52,7 @@ type Facts interface {
 	// CheckPeer tests that this host can open a connection to peer, as a migration will: login and port.
 	CheckPeer(ctx context.Context, peerURI string) error
 	// Events delivers hints that something changed, until ctx ends. Events may be lost (a lost
-	// connection delivers EventResync after it is back): they only tell when to look.
+	// connection delivers EventLost, and EventResync after it is back): they only tell when to look.
 	Events(ctx context.Context) (<-chan Event, error)
 }
 

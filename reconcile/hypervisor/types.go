@@ -233,4 +233,5 @@ type EventKind string
 const (
 	EventDomain EventKind = "domain" // this domain's power, definition or job
 	EventResync EventKind = "resync" // events may have been lost: look at everything
+	EventLost   EventKind = "lost"   // the connection is gone: no more events until EventResync
 )

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +41,11 @@ type Look struct {
 	// Last is the look before this one, made with the same open hosts; nil when there was none. A host that did not
 	// answer then is waited for only briefly: who opened it has gone on trying since.
 	Last *planner.Observed
+
+	// Brief leaves the pools alone.
+	Brief bool
+	// Share reports whether the files of a shared pool are to be listed; nil: those of all are.
+	Share func(path string) bool
 
 	Parallel int           // 0: DefaultParallel
 	Connect  time.Duration // 0: DefaultConnect
@@ -82,6 +89,7 @@ func (l Look) At(ctx context.Context, now time.Time) (*planner.Observed, error) 
 		o.Hosts[h.Address] = seen[i]
 	}
 	o.Written = l.writtenShared()
+	o.Listed = slices.Sorted(maps.Keys(l.shares.files))
 	return o, nil
 }
 
@@ -101,7 +109,7 @@ func (l Look) withDefaults() Look {
 	if l.Disks == nil {
 		l.Disks = func(spec.Address, spec.Pool) map[string]bool { return nil }
 	}
-	l.shares = &shares{taken: map[string]bool{}, files: map[string][]hypervisor.Volume{}}
+	l.shares = &shares{want: l.Share, taken: map[string]bool{}, files: map[string][]hypervisor.Volume{}}
 	if l.LastSeen == nil {
 		l.LastSeen = func(spec.Address) time.Time { return time.Time{} }
 	}
@@ -129,7 +137,12 @@ func (l Look) host(ctx context.Context, h *spec.Host, now time.Time) (*planner.H
 		func() error { return l.claim(ctx, open, o) },
 		func() error { return l.domains(ctx, open, o) },
 		func() error { return l.inventory(ctx, h, open, info, o) },
-		func() (err error) { pools, err = l.pools(ctx, h, open, o.Claimed); return err },
+		func() (err error) {
+			if !l.Brief {
+				pools, err = l.pools(ctx, h, open, o.Claimed)
+			}
+			return err
+		},
 	} {
 		if err := part(); err != nil {
 			return unreachable(err)

@@ -30,6 +30,7 @@ type seenPool struct {
 
 // shares sees to it that the files of a shared pool are listed once in a look, by whichever host is free to.
 type shares struct {
+	want  func(path string) bool // nil: all
 	mu    sync.Mutex
 	taken map[string]bool
 	files map[string][]hypervisor.Volume // by path, of those that were listed
@@ -39,7 +40,7 @@ type shares struct {
 func (s *shares) take(path string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken[path] {
+	if s.taken[path] || s.want != nil && !s.want(path) {
 		return false
 	}
 	s.taken[path] = true
@@ -118,6 +119,9 @@ func (l Look) account(address spec.Address, pools []seenPool, o *planner.HostObs
 		ours := l.Disks(address, *s.pool)
 		if !s.pool.Shared {
 			written(s.volumes, ours, o.Written)
+			if s.listed {
+				o.Listed = append(o.Listed, s.pool.Path)
+			}
 		}
 		before := recordedPool(recorded, s.pool.Path)
 		o.Inventory.Pools = append(o.Inventory.Pools, steady(before, s.inventory(ours, before)))

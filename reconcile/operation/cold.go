@@ -101,7 +101,7 @@ func copyDisks(ctx context.Context, j *Job) error {
 
 func definedThere(ctx context.Context, j *Job) (bool, error) {
 	d, err := j.own(ctx, j.op.To, j.inst.Generation+1)
-	return err == nil && d != nil && d.Stamp.Generation == j.inst.Generation+1 && j.hasDisksThere(d), err
+	return err == nil && d != nil && (dropGenerationCheck || d.Stamp.Generation == j.inst.Generation+1) && j.hasDisksThere(d), err
 }
 
 func defineThere(ctx context.Context, j *Job) error {

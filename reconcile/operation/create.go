@@ -154,7 +154,7 @@ func dropConfigDrive(ctx context.Context, j *Job) error {
 
 func isDefined(ctx context.Context, j *Job) (bool, error) {
 	d, err := j.own(ctx, j.inst.Host, j.inst.Generation)
-	return err == nil && d != nil && j.did("define") && d.Stamp.Generation == j.inst.Generation, err
+	return err == nil && d != nil && j.did("define") && (dropGenerationCheck || d.Stamp.Generation == j.inst.Generation), err
 }
 
 func define(ctx context.Context, j *Job) error {

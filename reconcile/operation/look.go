@@ -47,7 +47,7 @@ func (j *Job) checkStamp(d hypervisor.Domain, most uint64, address spec.Address)
 		return fmt.Errorf("%w: domain %s on %s belongs to cluster %s (fleet %q)", ErrForeign, d.Name, j.hostName(address), s.Cluster, s.Fleet)
 	case s.Instance != j.inst.UUID:
 		return fmt.Errorf("%w: domain %s on %s is stamped as instance %s", ErrForeign, d.Name, j.hostName(address), s.Instance)
-	case s.Generation > most:
+	case s.Generation > most && !ignoreHigherGeneration:
 		return fmt.Errorf("%w: domain %s on %s has generation %d, the record knows %d", ErrAhead, d.Name, j.hostName(address), s.Generation, most)
 	}
 	return nil

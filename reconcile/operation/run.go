@@ -193,6 +193,9 @@ func (j *Job) fail(ctx context.Context, seq Sequence, n int, cause error) Outcom
 	case !undoable(reached) && silent(cause) && j.touched(reached):
 		return Outcome{End: Parked, Err: cause}
 	}
+	if placeBeforeRevoke && j.op.Action == state.Create && elsewhere(cause) {
+		return Outcome{End: Undone, Err: cause, Elsewhere: true}
+	}
 	return j.undo(ctx, seq, reached, cause)
 }
 
@@ -236,6 +239,9 @@ func (j *Job) undo(ctx context.Context, seq Sequence, reached []Step, cause erro
 		err := calm.patiently(ctx, func() error { clear(calm.claims); return s.Undo(ctx, &calm) })
 		if errors.Is(err, errArrived) {
 			return calm.forward(ctx, seq)
+		}
+		if trustDeadline && silent(err) {
+			err = nil
 		}
 		if err != nil {
 			return j.notUndone(ctx, cause, fmt.Errorf("undoing %s: %w", s.Name, err))

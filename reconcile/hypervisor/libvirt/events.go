@@ -66,6 +66,8 @@ func (h *host) listen(s *session) {
 	}
 	// What happened before the registration was through is only known by looking.
 	h.events.publish(hypervisor.Event{Kind: hypervisor.EventResync})
+	<-s.gone()
+	h.events.publish(hypervisor.Event{Kind: hypervisor.EventLost})
 }
 
 func eventDomain(event any) (golibvirt.Domain, bool) {

@@ -72,7 +72,7 @@ func TestEventsArriveMergedAndResyncAfterReconnect(t *testing.T) {
 		}
 		f.hangUp()
 		time.Sleep(time.Second) // virtual: the redial
-		if got := drain(events); count(got, hypervisor.EventResync) < 1 {
+		if got := drain(events); count(got, hypervisor.EventResync) < 1 || count(got, hypervisor.EventLost) != 1 {
 			t.Errorf("after a reconnect: %v", got)
 		}
 		f.lastClient().lifecycle(1, testID)

@@ -54,6 +54,11 @@ func (h *host) emit(t *turn, e hypervisor.Event) {
 	if len(h.subscribers) == 0 || h.Condition != Up || t.w.fault(h.name, EventDelivery).Kind == Drop {
 		return
 	}
+	h.tell(t, e)
+}
+
+// tell is emit whatever the host is like.
+func (h *host) tell(t *turn, e hypervisor.Event) {
 	t.then(func() {
 		t.w.mu.Lock()
 		defer t.w.mu.Unlock()

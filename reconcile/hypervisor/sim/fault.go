@@ -142,8 +142,10 @@ func (w *World) SetCondition(name string, c Condition) {
 			h.queue = nil
 			h.powerLost(t)
 			h.disconnect()
+			h.tell(t, hypervisor.Event{Kind: hypervisor.EventLost})
 		case Cut:
 			h.disconnect()
+			h.tell(t, hypervisor.Event{Kind: hypervisor.EventLost})
 		case Up:
 			queue := h.queue
 			h.queue = nil
@@ -192,6 +194,18 @@ func (w *World) Fill(name, path string, full bool) {
 		}
 		p.Full = full
 		t.changedPool(p)
+	})
+}
+
+// Unplug takes a bridge or libvirt network away from a host, or brings it back. Guests that are plugged into it stay.
+func (w *World) Unplug(name, network string, gone bool) {
+	w.turn(func(t *turn) {
+		h := w.host(name)
+		h.Unplugged = slices.DeleteFunc(h.Unplugged, func(n string) bool { return n == network })
+		if gone {
+			h.Unplugged = append(h.Unplugged, network)
+		}
+		t.changedHost(h)
 	})
 }
 

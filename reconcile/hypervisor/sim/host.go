@@ -33,6 +33,7 @@ type hostRecord struct {
 	Deaf      bool              `json:"deaf,omitempty"`
 	Full      bool              `json:"full,omitempty"`
 	Unmounted []string          `json:"unmounted,omitempty"`
+	Unplugged []string          `json:"unplugged,omitempty"` // names of bridges and networks that are gone
 }
 
 func newHost(name string) *host {
@@ -121,7 +122,7 @@ func version(s string, fallback int) int {
 func (c *conn) Networks(ctx context.Context) ([]hypervisor.Network, error) {
 	return call(ctx, c, "Networks", func(t *turn) ([]hypervisor.Network, error) {
 		if t.w.opts.Networks != nil {
-			return slices.Clone(t.w.opts.Networks), nil
+			return slices.DeleteFunc(slices.Clone(t.w.opts.Networks), c.host.lacks), nil
 		}
 		found := map[hypervisor.Network]bool{
 			{Kind: hypervisor.NetworkBridge, Name: "br0", Active: true}:      true,
@@ -132,11 +133,15 @@ func (c *conn) Networks(ctx context.Context) ([]hypervisor.Network, error) {
 				found[hypervisor.Network{Kind: nic.Kind, Name: nic.Source, Active: true}] = true
 			}
 		}
+		maps.DeleteFunc(found, func(n hypervisor.Network, _ bool) bool { return c.host.lacks(n) })
 		return slices.SortedFunc(maps.Keys(found), func(a, b hypervisor.Network) int {
 			return strings.Compare(string(a.Kind)+a.Name, string(b.Kind)+b.Name)
 		}), nil
 	})
 }
+
+// lacks reports whether a network of the host was taken away.
+func (h *host) lacks(n hypervisor.Network) bool { return slices.Contains(h.Unplugged, n.Name) }
 
 // CPU models that can be compared are the x86-64 levels: defaultCPU[:len-1] and a digit.
 const (

@@ -17,6 +17,7 @@ stick|break HOST                    migrations from HOST never end; fail half wa
 deaf|hears HOST [UUID]              guests ignore the power button; heed it again
 full|free HOST [POOL]               the pool has no space; has space again
 unmount|mount HOST POOL             a shared pool vanishes from the host; is back
+unplug|plug HOST NETWORK            a bridge or libvirt network vanishes from the host; is back
 clear [HOST]                        no more faults in calls
 HOST and METHOD may be *; METHOD event loses events (drop). Faults of calls may end with xN (N times), p=0.N (chance) and
 err=KIND (refused, state, notfound, exists, nospace, unreachable, unsupported).`
@@ -72,6 +73,11 @@ func (w *World) do(verb string, args []string) error {
 			return fmt.Errorf("want %s HOST POOL", verb)
 		}
 		w.Unmount(args[0], rest, verb == "unmount")
+	case "unplug", "plug":
+		if rest == "" {
+			return fmt.Errorf("want %s HOST NETWORK", verb)
+		}
+		w.Unplug(args[0], rest, verb == "unplug")
 	default:
 		return fmt.Errorf("unknown verb; the language is:\n%s", Usage)
 	}

@@ -224,6 +224,9 @@ func TestEvents(t *testing.T) {
 		must(t, w.Do("drop a1 event x1"))
 		must(t, a.StartDomain(ctx, id)) // unheard
 		must(t, w.Do("cut a1"))
+		if e := <-events; e.Kind != hypervisor.EventLost {
+			t.Errorf("event %+v of a cut", e)
+		}
 		must(t, w.Behind("a1").DestroyDomain(ctx, id)) // unheard
 		must(t, w.Do("up a1"))
 		if e := <-events; e.Kind != hypervisor.EventResync {
