@@ -35,9 +35,7 @@ func New(ports Ports) *Handler {
 		Ports: ports.withDefaults(), mux: http.NewServeMux(), policies: map[string]policy{}, follows: newFollows(),
 		limits: &auth.Buckets{Burst: requestBurst, Every: requestEvery},
 	}
-	if h.Auth.Failed == nil {
-		h.Auth.Failed = h.loginFailed
-	}
+	h.Auth.OnFailed(h.loginFailed)
 	h.huma = humago.New(h.mux, document(h.Identity.Version))
 	h.routes()
 	h.finishDocument()

@@ -29,21 +29,27 @@ var ErrTooMany = errors.New("too many failed logins from here")
 // RoleServer is the role in the certificates of members.
 const RoleServer = "server"
 
-// Authenticator tells callers apart. The zero value of each field but Tokens is usable. It is safe for concurrent use.
+// Authenticator tells callers apart. Only Tokens is required. It is safe for concurrent use.
 type Authenticator struct {
 	// Tokens returns the record, whose tokens count.
 	Tokens func() state.State
 	// Certificate returns name and role of a connection's verified client certificate, false when it has none.
 	Certificate func(tls.ConnectionState) (name, role string, ok bool)
-	// Failed is told of failed logins: at most once a minute for each address, with how many there were since.
-	Failed func(from, why string, times int)
-	Now    func() time.Time // nil: time.Now
+	Now         func() time.Time // nil: time.Now
 
 	once     sync.Once
 	attempts *Buckets
 	reports  *Buckets
 	mu       sync.Mutex
 	silent   map[string]int // failures since the last report, by address
+	failed   func(from, why string, times int)
+}
+
+// OnFailed says who is told of failed logins: at most once a minute for each address, with how many there were since.
+func (a *Authenticator) OnFailed(tell func(from, why string, times int)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failed = tell
 }
 
 // Failed logins: so many at once from one address, and one more each while.
@@ -182,9 +188,10 @@ func (a *Authenticator) report(source, why string) {
 	if due {
 		delete(a.silent, source)
 	}
+	tell := a.failed
 	a.mu.Unlock()
-	if due && a.Failed != nil {
-		a.Failed(source, why, times)
+	if due && tell != nil {
+		tell(source, why, times)
 	}
 }
 

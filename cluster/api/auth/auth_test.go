@@ -44,9 +44,9 @@ func newDoor(t *testing.T) *door {
 	_, d.short = add("short", state.Viewer, noon.Add(time.Hour))
 	d.Tokens = func() state.State { return d.st }
 	d.Now = func() time.Time { return d.now }
-	d.Failed = func(from, why string, times int) {
+	d.OnFailed(func(from, why string, times int) {
 		d.failures = append(d.failures, fmt.Sprintf("%s %s %d", from, strings.Fields(why)[0], times))
-	}
+	})
 	d.Certificate = func(tls.ConnectionState) (string, string, bool) { return d.certName, d.role, d.certName != "" }
 	return d
 }
