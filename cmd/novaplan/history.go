@@ -204,9 +204,13 @@ number; -after goes on where somebody stopped, without a gap or a repetition, al
 				}
 				after = int64(h.Newest)
 			}
-			return s.Events(ctx, uint64(after), progress,
+			err = s.Events(ctx, uint64(after), progress,
 				func(e wire.HistoryEvent) error { return c.showEvent(&e, asJSON) },
 				func(e wire.Event) error { return c.showStep(&e, asJSON) })
+			if ctx.Err() != nil {
+				return nil // that is how it ends
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&simulate, "simulate", false, "of the folder's simulation")
