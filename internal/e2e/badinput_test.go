@@ -108,7 +108,7 @@ func TestHostOfAnotherCluster(t *testing.T) {
 	second := *f
 	second.dir, second.config = t.TempDir(), t.TempDir()
 	second.use("e2e", "123", one)
-	second.run("plan").exits(1).says("kvm1 is claimed by cluster", "hosts.np.hcl:9", "novaplan takeover")
+	second.run("plan").exits(1).says("(kvm1, kvm2, kvm3) is claimed by cluster", "hosts.np.hcl:9", "novaplan takeover")
 	second.run("apply", "-auto-approve").exits(1).says("Nothing is touched there")
 	if is := strings.Join(f.domains(), "\n") + strings.Join(f.files(), "\n"); is != was {
 		t.Errorf("the hosts hold\n%s\nthey held\n%s", is, was)

@@ -46,13 +46,12 @@ func (t *planText) blocked() {
 func (t *planText) messages(word string, all []wire.Message) {
 	for i := 0; i < len(all); {
 		n := 1
-		for !t.o.Wide && i+n < len(all) && alike(&all[i], &all[i+n]) {
+		for !t.o.Wide && i+n < len(all) && t.alike(&all[i], &all[i+n]) {
 			n++
 		}
 		m := all[i]
 		if n > 1 {
-			block, _ := split(m.Address)
-			m.Summary = strings.ReplaceAll(m.Summary, m.Address, fmt.Sprintf("%s[*] (%d of them)", block, n))
+			m.Summary = strings.ReplaceAll(t.anonymous(&m), "\x00", t.several(all[i:i+n]))
 		}
 		t.message(word, &m)
 		i += n
@@ -60,12 +59,39 @@ func (t *planText) messages(word string, all []wire.Message) {
 }
 
 // alike reports whether two messages differ only in which element of a block they are about.
-func alike(a, b *wire.Message) bool {
+func (t *planText) alike(a, b *wire.Message) bool {
 	blockA, keyA := split(a.Address)
 	blockB, keyB := split(b.Address)
-	return a.Code == b.Code && keyA != "" && keyB != "" && blockA == blockB &&
-		strings.ReplaceAll(a.Summary, a.Address, "") == strings.ReplaceAll(b.Summary, b.Address, "") &&
-		slices.Equal(a.Detail, b.Detail)
+	return a.Code == b.Code && a.Source == b.Source && keyA != "" && keyB != "" && blockA == blockB &&
+		t.anonymous(a) == t.anonymous(b) && slices.Equal(a.Detail, b.Detail)
+}
+
+// anonymous is a message's summary with a zero byte for what it is about: an address, or the name that begins it.
+func (t *planText) anonymous(m *wire.Message) string {
+	text := strings.ReplaceAll(m.Summary, m.Address, "\x00")
+	if rest, ok := strings.CutPrefix(text, t.fleet.name(m.Address)+" "); ok && kindOf(m.Address) == "host" {
+		return "\x00 " + rest
+	}
+	return text
+}
+
+// mostNamed is how many hosts a message names that is about several.
+const mostNamed = 12
+
+// several says which elements of a block messages are about: hosts by name, of others how many.
+func (t *planText) several(all []wire.Message) string {
+	block, _ := split(all[0].Address)
+	if kindOf(all[0].Address) != "host" {
+		return fmt.Sprintf("%s[*] (%d of them)", block, len(all))
+	}
+	var names []string
+	for i := range all[:min(len(all), mostNamed)] {
+		names = append(names, t.fleet.name(all[i].Address))
+	}
+	if more := len(all) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("... %d more", more))
+	}
+	return fmt.Sprintf("each of %s[*] (%s)", block, strings.Join(names, ", "))
 }
 
 // message writes one error or warning: the summary, where it comes from, and its lines.

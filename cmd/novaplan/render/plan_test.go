@@ -201,6 +201,19 @@ Error: instance.db gets no address on lan
 
 Nothing can be done until this is put right.
 `},
+		"the same of many hosts": {&wire.Plan{
+			Hosts: twelve(),
+			Errors: []wire.Message{
+				{Code: "host-foreign", Address: `host.kvm["a1"]`, Summary: "a1 is claimed by cluster x, not by this one", Source: wire.Source{File: "a.np.hcl", Line: 1}},
+				{Code: "host-foreign", Address: `host.kvm["a2"]`, Summary: "a2 is claimed by cluster x, not by this one", Source: wire.Source{File: "a.np.hcl", Line: 1}},
+				{Code: "host-foreign", Address: `host.kvm["a3"]`, Summary: "a3 is claimed by cluster y, not by this one", Source: wire.Source{File: "a.np.hcl", Line: 1}},
+			},
+		}, render.Options{}, `
+Error: each of host.kvm[*] (a1, a2) is claimed by cluster x, not by this one (a.np.hcl:1)
+Error: a3 is claimed by cluster y, not by this one (a.np.hcl:1)
+
+Nothing can be done until this is put right.
+`},
 		"nothing to do": {&wire.Plan{Hosts: twelve(), Summary: wire.Summary{Hosts: 12, Instances: 40}}, render.Options{}, `
 No changes. The fleet matches the spec (12 hosts, 40 instances, seen 1 s ago).
 `},
