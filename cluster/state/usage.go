@@ -78,6 +78,9 @@ func inFlight(op *Operation) map[spec.Address]Usage {
 		return map[spec.Address]Usage{op.To: {IOOps: 1}}
 	case Migrate:
 		to := op.Size.Usage()
+		if forgetInFlight {
+			to = Usage{}
+		}
 		to.IOOps = 1
 		return map[spec.Address]Usage{op.From: {IOOps: 1}, op.To: to}
 	}
