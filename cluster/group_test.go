@@ -110,8 +110,9 @@ func (g *group) seat(id string) *seat {
 	return s
 }
 
-// quick has timeouts that a test on a busy machine stands.
+// quick looks around often, and has a lease that stands a busy machine: in a test nobody may lose it by accident.
 func quick(t *timing) {
+	t.heartbeat, t.election, t.lease = 500*time.Millisecond, 500*time.Millisecond, 450*time.Millisecond
 	t.look, t.silent, t.stable, t.compact = 100*time.Millisecond, time.Second, 500*time.Millisecond, time.Second
 }
 

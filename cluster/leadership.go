@@ -38,7 +38,7 @@ func (n *Node) watchLeadership() {
 // assume begins a leadership, unless this term may not lead.
 func (n *Node) assume() {
 	term := n.raft.CurrentTerm()
-	if st := n.State(); st.Term >= term && st.Level > 0 {
+	if st := n.State(); st.Term > term {
 		// The record was restored from a cluster whose terms went further. Hosts know those as epochs.
 		if err := n.raiseTerm(st.Term); err != nil {
 			n.opts.Logger.Warn("raise the term", "above", st.Term, "error", err)

@@ -225,6 +225,8 @@ func (m *member) missing() string {
 		voters++
 		p := m.peers[s.Address]
 		switch {
+		case s.ID != m.ID && m.fresh(p) && p.status.Group != m.id.Group:
+			silent = append(silent, fmt.Sprintf("%s (%s) lost its log and can only be let in anew by a leader", s.ID, s.Address))
 		case s.ID == m.ID || m.fresh(p):
 			there++
 		case p == nil || p.at.IsZero():

@@ -363,3 +363,26 @@ func TestMemberMovesToAnotherAddress(t *testing.T) {
 	propose(t, g.leader(), inventory(1))
 	g.same("a", "b", "c")
 }
+
+func TestMajorityThatLostItsLogsIsNamed(t *testing.T) {
+	g := onTCP(t)
+	g.begin("a", "b", "c")
+	for _, id := range []string{"b", "c"} {
+		g.kill(id)
+		if err := os.RemoveAll(g.members[id].dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.start("b")
+	g.start("c")
+	g.until("the words are right", func() bool {
+		_, err := g.node("a").Propose(t.Context(), inventory(1))
+		return errors.Is(err, ErrNoLeader) && strings.Count(err.Error(), "lost its log") == 2 && strings.Contains(err.Error(), "1 of 3")
+	})
+	for _, id := range []string{"b", "c"} { // two empty ones must never begin a cluster beside the old one
+		g.until("it waits", func() bool { return strings.Contains(g.node(id).member.missing(), "has a cluster") })
+		if n := len(g.node(id).servers()); n != 0 {
+			t.Errorf("%s is in a cluster of %d", id, n)
+		}
+	}
+}

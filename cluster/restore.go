@@ -46,8 +46,9 @@ func (n *Node) Restore(ctx context.Context, r io.Reader) error {
 		err = ErrClosed
 	}
 	// The old epoch must not go on, whatever became of it: an operation of before could finish one of after.
-	if raised := n.raiseTerm(st.Term); raised != nil && err == nil {
-		err = raised
+	if raised := n.raiseTerm(st.Term); raised != nil {
+		n.opts.Logger.Warn("raise the term", "above", st.Term, "error", raised)
+		_ = n.await(n.raft.LeadershipTransfer()) // the next leader does it
 	}
 	if err != nil {
 		return n.proposalError(fmt.Errorf("restore: %w", err))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -39,6 +40,14 @@ func TestMembersUnderFaults(t *testing.T) {
 	}
 }
 
+// simLogger writes what members say, with virtual times, when a seed is replayed.
+func simLogger(id string) *slog.Logger {
+	if *simSeed == 0 {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("member", id)
+}
+
 // world is one simulation.
 type world struct {
 	*group
@@ -57,6 +66,7 @@ func simulate(t *testing.T, dir string, seed uint64, span time.Duration) {
 	w.disks = faultyDisks(g, func(o *Options) {
 		o.Membership.tune = nil // the LAN profile as it is
 		o.DiskLimit = time.Hour
+		o.Logger = simLogger(o.Membership.ID)
 	})
 	jitter := rand.New(rand.NewPCG(seed, 2))
 	g.network.Delay(func(from, to string) time.Duration { return time.Duration(jitter.IntN(3000)) * time.Microsecond })
@@ -251,7 +261,8 @@ func (w *world) wipe(ctx context.Context, victim string) {
 	}
 	w.revive(victim)
 	for range 120 {
-		if n := w.leading(ctx); n != nil && voter(n, victim) {
+		wiped := w.node(victim) // before it is let in, it is a voter only in what the others remember
+		if n := w.leading(ctx); n != nil && voter(n, victim) && voter(wiped, victim) {
 			return
 		}
 		w.pause(ctx, time.Second)
