@@ -61,6 +61,7 @@ func TestArchiveIsOrdinary(t *testing.T) {
 }
 
 func TestDamagedArchiveIsRefused(t *testing.T) {
+	t.Parallel()
 	n := open(t, newDir(t), Options{Mode: state.Sim})
 	propose(t, n, inventory(1))
 	data, _ := archiveOf(t, n)
@@ -94,6 +95,7 @@ func padding(data []byte, at int) bool {
 
 // TestRestoreReplacesTheRecord restores what one cluster saved into another whose terms are far lower.
 func TestRestoreReplacesTheRecord(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	n := open(t, dir, Options{Mode: state.Sim})
 	for i := range 5 { // every opening is a term
@@ -153,6 +155,7 @@ func awaitTerm(t testing.TB, n *Node) {
 }
 
 func TestRestoreMindsTheMode(t *testing.T) {
+	t.Parallel()
 	n := open(t, newDir(t), Options{Mode: state.Real})
 	data, _ := archiveOf(t, n)
 	g := onTCP(t) // of mode sim
@@ -163,6 +166,7 @@ func TestRestoreMindsTheMode(t *testing.T) {
 
 // TestFolderMovesToServers is the way of a fleet that began embedded.
 func TestFolderMovesToServers(t *testing.T) {
+	t.Parallel()
 	dir := newDir(t)
 	n := open(t, dir, Options{Mode: state.Sim})
 	for range 12 {

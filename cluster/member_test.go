@@ -11,6 +11,7 @@ import (
 )
 
 func TestThreeMembersBeginAndReplicate(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	for i := range 20 {
@@ -42,6 +43,7 @@ func TestThreeMembersBeginAndReplicate(t *testing.T) {
 }
 
 func TestLeaderDiesAndComesBack(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	first := g.begin("a", "b", "c")
 	propose(t, first, inventory(1))
@@ -60,6 +62,7 @@ func TestLeaderDiesAndComesBack(t *testing.T) {
 }
 
 func TestGracefulStopHandsOver(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	first := g.begin("a", "b", "c")
 	propose(t, first, inventory(1))
@@ -73,6 +76,7 @@ func TestGracefulStopHandsOver(t *testing.T) {
 }
 
 func TestTransferLeadership(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	first := g.begin("a", "b", "c")
 	to := g.others(id(first))[0]
@@ -88,6 +92,7 @@ func TestTransferLeadership(t *testing.T) {
 }
 
 func TestLostMajorityRefusesAtOnceAndStillAnswers(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	propose(t, leader, inventory(1))
@@ -111,6 +116,7 @@ func TestLostMajorityRefusesAtOnceAndStillAnswers(t *testing.T) {
 }
 
 func TestLeaderThatLosesItsMajorityFailsProposals(t *testing.T) {
+	t.Parallel()
 	g := inMemory(t)
 	leader := g.begin("a", "b", "c")
 	propose(t, leader, inventory(1))
@@ -139,6 +145,7 @@ func TestLeaderThatLosesItsMajorityFailsProposals(t *testing.T) {
 }
 
 func TestWipedMemberRejoins(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	propose(t, leader, inventory(1))
@@ -163,6 +170,7 @@ func voter(n *Node, id string) bool {
 }
 
 func TestNewNameAtAnOldAddress(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	propose(t, leader, inventory(1))
@@ -179,6 +187,7 @@ func TestNewNameAtAnOldAddress(t *testing.T) {
 }
 
 func TestFourthMemberIsPromoted(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	propose(t, leader, inventory(1))
@@ -189,6 +198,7 @@ func TestFourthMemberIsPromoted(t *testing.T) {
 }
 
 func TestTwoMembersOfOneName(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	name := g.others(id(leader))[0]
@@ -211,6 +221,7 @@ func TestTwoMembersOfOneName(t *testing.T) {
 }
 
 func TestMemberOfAnotherClusterIsRefused(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	other := onTCP(t)
@@ -229,6 +240,7 @@ func TestMemberOfAnotherClusterIsRefused(t *testing.T) {
 }
 
 func TestRemovedMemberGoesDown(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	gone := g.others(id(leader))[0]
@@ -250,6 +262,7 @@ func TestRemovedMemberGoesDown(t *testing.T) {
 }
 
 func TestLeaderRemovesItselfByHandingOver(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	if err := leader.RemoveMember(t.Context(), id(leader)); !errors.Is(err, ErrNotLeader) {
@@ -263,6 +276,7 @@ func TestLeaderRemovesItselfByHandingOver(t *testing.T) {
 }
 
 func TestFolders(t *testing.T) {
+	t.Parallel()
 	dir, _ := written(t, 1)
 	g := onTCP(t)
 	g.expect = 1
@@ -296,6 +310,7 @@ func TestProfilesAreSane(t *testing.T) {
 // TestMemberAloneStillAnswersAfterARestart is about stale reads: a member that comes back alone knows what was
 // committed, though no leader can tell it.
 func TestMemberAloneStillAnswersAfterARestart(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	for i := range 5 {
@@ -327,6 +342,7 @@ func TestMemberAloneStillAnswersAfterARestart(t *testing.T) {
 }
 
 func TestDeadMemberIsRemovedAndComesBack(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	g.options = func(o *Options) {
 		o.Membership.tune = func(t *timing) {
@@ -349,6 +365,7 @@ func TestDeadMemberIsRemovedAndComesBack(t *testing.T) {
 }
 
 func TestMemberMovesToAnotherAddress(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	mover := g.members[g.others(id(leader))[0]]
@@ -365,6 +382,7 @@ func TestMemberMovesToAnotherAddress(t *testing.T) {
 }
 
 func TestMajorityThatLostItsLogsIsNamed(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	g.begin("a", "b", "c")
 	for _, id := range []string{"b", "c"} {

@@ -20,6 +20,7 @@ func (g *group) writePeers(id, content string) {
 }
 
 func TestRecoverByPeersFile(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	for i := range 10 {
@@ -54,6 +55,7 @@ func TestRecoverByPeersFile(t *testing.T) {
 }
 
 func TestBadPeersFile(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	g.begin("a")
 	g.kill("a")
@@ -68,6 +70,7 @@ func TestBadPeersFile(t *testing.T) {
 }
 
 func TestNoRecoveryUnderARunningMember(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	n := g.begin("a")
 	g.writePeers("a", fmt.Sprintf(`[{"id": "a", "address": %q}]`, g.members["a"].address))

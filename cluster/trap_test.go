@@ -49,6 +49,7 @@ func (d *disks) of(id string) *faulty {
 // TestHangingDiskOfTheLeader is the trap that a leader keeps its lease by heartbeats while it can't write: the
 // watchdog ends it, and the others elect another.
 func TestHangingDiskOfTheLeader(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	hung := make(chan error, 10)
 	d := faultyDisks(g, func(o *Options) {
@@ -83,6 +84,7 @@ func TestHangingDiskOfTheLeader(t *testing.T) {
 }
 
 func TestMemberWithAFullDiskTakesItselfOut(t *testing.T) {
+	t.Parallel()
 	for _, who := range []string{"leader", "follower"} {
 		t.Run(who, func(t *testing.T) {
 			g := onTCP(t)
@@ -132,6 +134,7 @@ func newerEntry(t *testing.T) []byte {
 }
 
 func TestUnknownCommandHaltsAMember(t *testing.T) {
+	t.Parallel()
 	g := onTCP(t)
 	leader := g.begin("a", "b", "c")
 	propose(t, leader, inventory(1))
@@ -162,6 +165,7 @@ func TestUnknownCommandHaltsAMember(t *testing.T) {
 
 // TestRollingUpgrade replaces members of the previous level one by one.
 func TestRollingUpgrade(t *testing.T) {
+	t.Parallel()
 	const old = state.Level - 1
 	newer := map[string]bool{}
 	g := onTCP(t)
