@@ -38,6 +38,9 @@ type Ports struct {
 	// carries out one apply at a time.
 	Shared bool
 
+	// Folder says how the folder stands that is watched here, nil for none; it may be nil.
+	Folder func() *wire.Folder
+
 	Log      *slog.Logger // nil: none
 	Identity wire.Identity
 	ReadOnly string // why nothing can be applied; shown in plans

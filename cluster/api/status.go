@@ -45,6 +45,9 @@ func (h *Handler) status(ctx context.Context, desired *spec.Spec) (*wire.Status,
 	}
 	s := statusOfFleet(st, desired, seen)
 	h.addActivity(s, st)
+	if h.Folder != nil {
+		s.Folder = h.Folder()
+	}
 	return s, nil
 }
 

@@ -99,7 +99,7 @@ func newWriter(ctx context.Context, p place, begin cluster.Options, opts reconci
 	c := newController(node, w, opts, p)
 	c.run = c.Controller.Run
 	c.closers = append(c.closers, c.Controller.Close, w.close, node.Close)
-	handler := c.serve(api.Ports{Planner: c.Controller, Executor: c, Inspector: c.Controller, Consoles: c.Controller})
+	handler := c.serve(api.Ports{Planner: c.Controller, Executor: c, Inspector: c.Controller, Consoles: c.Controller, Folder: p.folder})
 	server, err := listen(p, handler)
 	if err != nil {
 		return nil, errors.Join(err, c.close())

@@ -31,6 +31,7 @@ type place struct {
 	simulate bool
 	command  string               // for others who ask what is running
 	networks []hypervisor.Network // what simulated hosts have
+	folder   func() *wire.Folder  // how the folder stands, while it is watched
 
 	server *client.Remote // nil: the record is beside the spec
 

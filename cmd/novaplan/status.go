@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -38,6 +39,10 @@ command works here, it says so, and what each instance is going through.`,
 				return usage(cmd, fmt.Sprintf("-o %s: want table, wide, json or yaml", format))
 			}
 			p, err := c.look(cmd.Context(), folderOf(args), &flags, "status")
+			var refused exit
+			if errors.As(err, &refused) {
+				return c.statusInForce(cmd.Context(), folderOf(args), flags.simulate, format, refused)
+			}
 			if err != nil {
 				return err
 			}
@@ -53,6 +58,25 @@ command works here, it says so, and what each instance is going through.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "the same as -o json")
 	cmd.Flags().StringVarP(&format, "o", "o", "table", "table, wide, json or yaml")
 	return cmd
+}
+
+// statusInForce shows what is there by the spec in force, because the folder's was refused: what is wrong with it
+// was said.
+func (c *console) statusInForce(ctx context.Context, dir string, simulate bool, format string, refused exit) error {
+	session, err := c.visitRecord(ctx, dir, simulate, "status")
+	if err != nil {
+		return refused // there is none
+	}
+	defer session.close()
+	s, err := session.Status(ctx, wire.StatusRequest{})
+	if err != nil || s.Revision == 0 {
+		return refused
+	}
+	c.note("The spec has mistakes. This is the last good one, which stays in force:")
+	if err := c.showStatus(s, format); err != nil {
+		return err
+	}
+	return refused
 }
 
 // look loads a folder and reaches its controller, only to read.

@@ -82,6 +82,7 @@ func (w *watching) open(ctx context.Context, s *spec.Spec) error {
 	if !w.flags.simulate {
 		p.server = w.c.server()
 	}
+	p.folder = func() *wire.Folder { return w.folder.good.standing().wire(w.folderName()) }
 	switch {
 	case w.session == nil:
 	case p.simulate != w.place.simulate:

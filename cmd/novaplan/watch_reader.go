@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/spec"
 	"github.com/novaplan/novaplan/spec/watch"
 )
@@ -40,6 +41,11 @@ type folderState struct {
 	Since   time.Time // when that began
 	Good    time.Time // when it was without mistakes last; zero: never
 	Refused int       // how often it was refused
+}
+
+// wire is what status shows of the folder at path.
+func (f folderState) wire(path string) *wire.Folder {
+	return &wire.Folder{Path: path, Problem: f.Problem, Since: f.Since, Good: f.Good, Refused: f.Refused}
 }
 
 // standing returns how the folder stands. It may be called from anywhere.

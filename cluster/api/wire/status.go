@@ -21,6 +21,17 @@ type Status struct {
 	// Waiting are plans that somebody has to approve.
 	Waiting []PendingPlan `json:"waiting,omitempty"`
 	Trash   []Trash       `json:"trash"`
+	// Folder is the one that is watched; absent: none is.
+	Folder *Folder `json:"folder,omitempty"`
+}
+
+// Folder is how a watched folder stands.
+type Folder struct {
+	Path    string    `json:"path"`
+	Problem string    `json:"problem,omitempty"` // that keeps what it says from coming into force: the last good spec stays
+	Since   time.Time `json:"since,omitzero"`    // when the problem began
+	Good    time.Time `json:"good,omitzero"`     // when the folder was without mistakes last
+	Refused int       `json:"refused"`           // how often it was refused
 }
 
 // Host is one host with what is used of it.

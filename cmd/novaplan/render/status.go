@@ -14,6 +14,7 @@ func Status(w io.Writer, s *wire.Status, o Options) error {
 	var b strings.Builder
 	b.WriteString(statusHead(s, o.Palette))
 	b.WriteString(activity(s))
+	b.WriteString(folder(s))
 	if len(s.Hosts) > 0 {
 		b.WriteByte('\n')
 		b.WriteString(hostTable(s, o))
@@ -32,6 +33,15 @@ func Status(w io.Writer, s *wire.Status, o Options) error {
 	b.WriteString(trash(s, o))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// folder says what is wrong with the folder that is watched.
+func folder(s *wire.Status) string {
+	if s.Folder == nil || s.Folder.Problem == "" {
+		return ""
+	}
+	return fmt.Sprintf("What %s says is refused since %s: %s. The last good spec stays in force.\n",
+		s.Folder.Path, s.Folder.Since.Local().Format("2006-01-02 15:04"), s.Folder.Problem)
 }
 
 func statusHead(s *wire.Status, p Palette) string {
