@@ -67,9 +67,23 @@ func (m *member) lookAround() {
 	asking.Wait()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for a := range m.peers {
+	for a, p := range m.peers {
 		if !slices.Contains(addresses, a) {
 			delete(m.peers, a)
+			continue
+		}
+		m.noteSilence(a, p)
+	}
+}
+
+// noteSilence logs once that a member isn't heard any more, and once that it is again; mu is held.
+func (m *member) noteSilence(address string, p *peer) {
+	if silent := !m.fresh(p); silent != p.silent && !p.at.IsZero() {
+		p.silent = silent
+		if silent {
+			m.log.Warn("a member is silent", "member", p.status.ID, "address", address, "error", p.err)
+		} else {
+			m.log.Info("a member is heard again", "member", p.status.ID, "address", address)
 		}
 	}
 }

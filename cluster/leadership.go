@@ -63,6 +63,13 @@ func (n *Node) lead(next *leadership) {
 	if n.leadership != nil {
 		close(n.leadership.lost)
 	}
+	if n.member != nil && (next == nil) != (n.leadership == nil) {
+		if next != nil {
+			n.opts.Logger.Info("leading", "term", next.term)
+		} else {
+			n.opts.Logger.Info("leading no more", "term", n.leadership.term)
+		}
+	}
 	n.leadership = next
 	close(n.led)
 	n.led = make(chan struct{})

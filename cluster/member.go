@@ -44,6 +44,7 @@ type peer struct {
 	status status
 	at     time.Time // zero: never
 	err    error     // of the last question
+	silent bool      // and logged as such
 }
 
 func newMember(n *Node, m Membership, id identity) (*member, error) {
