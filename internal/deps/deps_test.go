@@ -57,6 +57,7 @@ var outside = []struct {
 	{"github.com/zclconf/go-cty", []string{"spec/lang", "cmd/novaplan"}, "only the language knows cty"},
 	{"github.com/digitalocean/go-libvirt", []string{"reconcile/hypervisor/libvirt"}, "only the driver knows libvirt"},
 	{"github.com/hashicorp/raft", []string{"cluster"}, "only the cluster knows raft"},
+	{"github.com/danielgtaylor/huma", []string{"cluster/api"}, "only the API knows what it is built with"},
 	{"github.com/spf13/cobra", []string{"cmd/novaplan"}, "only the command line knows cobra"},
 	{"net/http", []string{"cluster/api", "reconcile/disk", "cmd/novaplan"}, "only the API and image downloads speak HTTP"},
 }
