@@ -144,9 +144,11 @@ func (c *Controller) conclude(ctx context.Context, op *state.Operation, o operat
 // revokedButMoved ends a migration that was to be undone and could not be, because the guest has
 // arrived: the operation is revoked, and the instance is recorded where it is.
 func (c *Controller) revokedButMoved(ctx context.Context, op *state.Operation, o operation.Outcome) (endKind, bool, error) {
+	moved := *o.Moved
+	moved.Phase, moved.Why = state.Active, "" // where it is was read back
 	err := c.commitAll(ctx, []state.Command{
-		{Revoke: &state.Revoke{Operation: op.ID, Epoch: op.Epoch, Done: true, Reason: op.Error + "; it had arrived already"}},
-		{Restore: &state.Restore{Instances: []state.Instance{*o.Moved}, By: "recovery"}},
+		{Revoke: &state.Revoke{Operation: op.ID, Epoch: op.Epoch, Done: true, Reason: op.Error + "; it is on " + string(moved.Host) + " already"}},
+		{Restore: &state.Restore{Instances: []state.Instance{moved}, By: "recovery"}},
 	})
 	if err != nil {
 		return endLost, false, err

@@ -187,7 +187,7 @@ func (j *Job) fail(ctx context.Context, seq Sequence, n int, cause error) Outcom
 	case errors.Is(cause, ErrLost):
 		return Outcome{End: Lost, Err: cause}
 	case errors.Is(cause, ErrFrozen), errors.Is(cause, ErrAhead):
-		return Outcome{End: Parked, Err: cause, Frozen: true}
+		return Outcome{End: Parked, Err: cause, Frozen: true, Revoking: j.strayed(ctx) != nil}
 	case j.pastReturn(reached):
 		return Outcome{End: Parked, Err: cause}
 	case !undoable(reached) && silent(cause) && j.touched(reached):
@@ -242,6 +242,11 @@ func (j *Job) undo(ctx context.Context, seq Sequence, reached []Step, cause erro
 		}
 		if trustDeadline && silent(err) {
 			err = nil
+		}
+		if errors.Is(err, ErrFrozen) && j.op.Phase == state.Revoking {
+			if moved := calm.strayed(ctx); moved != nil {
+				return Outcome{End: Complete, Moved: moved}
+			}
 		}
 		if err != nil {
 			return j.notUndone(ctx, cause, fmt.Errorf("undoing %s: %w", s.Name, err))

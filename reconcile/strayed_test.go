@@ -1,0 +1,57 @@
+package reconcile_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/reconcile/hypervisor/sim"
+	"github.com/novaplan/novaplan/reconcile/operation"
+	"github.com/novaplan/novaplan/spec"
+)
+
+// TestLateMigrationWhileAnotherIsTried: a migration is given up and tried to another host; while the source says nothing,
+// the first one takes effect. The guest is at neither end of the second: it is recorded where it is, and work goes on.
+func TestLateMigrationWhileAnotherIsTried(t *testing.T) {
+	for _, shared := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 3, shared)
+			var once sync.Once
+			l.opts.Trace = func(op state.Operation, step string, when operation.When) {
+				if step == "look" && when == operation.Before && len(op.Tried) > 0 {
+					once.Do(func() {
+						l.world.SetCondition("kvm1", sim.Cut)
+						time.AfterFunc(50*time.Second, func() { l.world.SetCondition("kvm1", sim.Up) })
+					})
+				}
+			}
+			l.begin()
+			defer l.kill()
+			l.mode(2, spec.ModeDrain)
+			l.mode(3, spec.ModeDrain)
+			l.want(1)
+			l.apply()
+			l.mode(2, spec.ModeActive)
+			l.mode(3, spec.ModeActive)
+			l.mode(1, spec.ModeDrain)
+			l.world.Inject(sim.Fault{Kind: sim.Late, Method: "Migrate", Host: "kvm1", After: 30 * time.Second, Times: 2})
+			l.approve()
+			time.Sleep(10 * time.Minute)
+			l.heal()
+			time.Sleep(5 * time.Minute)
+			l.mode(1, spec.ModeDrain)
+			l.apply()
+			l.matches()
+			for a, in := range l.rec.State().Instances.All() {
+				if in.Phase != state.Active {
+					t.Errorf("%s is %s: %s", a, in.Phase, in.Why)
+				}
+			}
+			if on := l.on(); on["kvm1"] != 0 || l.total() != 1 {
+				t.Errorf("guests run on %v\n%s", on, l.dump())
+			}
+		})
+	}
+}
