@@ -62,6 +62,7 @@ func (s *simulation) check() {
 	s.checkMembers()
 	s.checkCopies(truth, st)
 	if sure {
+		s.checkKnown(truth, before, st)
 		s.checkDisks(truth, before, st)
 		s.checkRoom(truth, st)
 		s.checkSpread(truth, st)
@@ -126,6 +127,21 @@ func (s *simulation) checkTwins(truth sim.Truth) {
 			s.broken("I1: %s is %s on %s and %s on %s", d.Name, other.Power, other.Host, d.Power, d.Host)
 		}
 		runs[d.Stamp.Instance] = d
+	}
+}
+
+// checkKnown: nothing of ours runs that the record doesn't know: the record first, then the host.
+func (s *simulation) checkKnown(truth sim.Truth, before, after state.State) {
+	known := map[string]bool{}
+	for _, st := range []state.State{before, after} {
+		for _, in := range st.Instances.All() {
+			known[in.UUID] = true
+		}
+	}
+	for _, d := range truth.Domains {
+		if d.Stamp != nil && d.Power == hypervisor.PowerRunning && !known[d.UUID] {
+			s.broken("I1: %s runs on %s, and the record doesn't know it", d.Name, d.Host)
+		}
 	}
 }
 

@@ -229,6 +229,11 @@ func (s *simulation) heal() {
 	for i := range hostCount {
 		s.world.SetCondition(hostName(i), sim.Up)
 	}
+	for _, d := range s.world.Truth().Domains { // migrations that never end
+		if d.Migrating {
+			_ = s.world.Behind(d.Host).AbortMigration(context.Background(), d.UUID)
+		}
+	}
 	s.network.Heal()
 	for _, m := range s.members {
 		m.gate.release()
