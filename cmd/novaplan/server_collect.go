@@ -37,6 +37,8 @@ var (
 	descQueueAge    = gauge("operation_oldest_seconds", "Age of the oldest operation that hasn't ended; 0: there is none.")
 	descPending     = gauge("plans_waiting", "Plans that wait for approval.")
 	descTrash       = gauge("trash", "Deleted instances whose disks are still kept.")
+	descDrift       = gauge("drift", "Differences from the record that have lasted, by kind and what is done about them.", "kind", "policy")
+	descCutOff      = gauge("cut_off", "Whether so many hosts are silent that this member takes itself for the one cut off.")
 	descConns       = prometheus.NewDesc(metricsPrefix+"port_connections_total", "Connections to the port, by what became of them.", []string{"result"}, nil)
 	descHalfOpen    = gauge("port_half_open", "Connections that haven't said what they want yet.")
 	descCertificate = gauge("certificate_expiry_timestamp_seconds", "When this server's certificate ends, as Unix time.")
@@ -59,6 +61,7 @@ func (c *serverCollector) Collect(out chan<- prometheus.Metric) {
 	c.hosts(st, set)
 	c.instances(st, set)
 	c.operations(st, set)
+	c.drift(set)
 	stats := c.s.port.Stats()
 	for result, n := range map[string]uint64{"accepted": stats.Accepted, "failed": stats.Failed, "refused": stats.Refused} {
 		out <- prometheus.MustNewConstMetric(descConns, prometheus.CounterValue, float64(n), result)
@@ -157,4 +160,25 @@ func (c *serverCollector) operations(st state.State, set setter) {
 		age = max(time.Since(oldest).Seconds(), 0)
 	}
 	set(descQueueAge, age)
+}
+
+// drift is what the keeper of a leader has found.
+func (c *serverCollector) drift(set setter) {
+	held, _ := c.s.seats.look()
+	if held == nil {
+		return
+	}
+	standing, ok := held.Standing()
+	if !ok {
+		return
+	}
+	set(descCutOff, flag(standing.CutOff != ""))
+	type kind struct{ kind, policy string }
+	counts := map[kind]int{}
+	for i := range standing.Reports {
+		counts[kind{string(standing.Reports[i].Kind), string(standing.Reports[i].Policy)}]++
+	}
+	for k, n := range counts {
+		set(descDrift, float64(n), k.kind, k.policy)
+	}
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/novaplan/novaplan/cluster/state"
@@ -24,19 +26,22 @@ func (s *server) work(ctx context.Context) error {
 	}
 	s.takeSeat(ctx, false)
 	s.serveAPI()
-	go s.count(ctx)
+	aside, stop := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer stop()
+	beside.Go(func() { s.count(aside) })
+	beside.Go(func() { s.watchSpec(aside) })
 	for {
-		term, lost, err := s.node.Leadership(ctx)
+		_, lost, err := s.node.Leadership(ctx)
 		if err != nil {
 			return err
 		}
-		s.log.Info("leading", "term", term)
 		s.metrics.elected.Inc()
 		s.lead(ctx, lost)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		s.log.Info("not leading any more", "term", term)
 		s.takeSeat(ctx, false)
 	}
 }
@@ -139,8 +144,8 @@ func (s *server) run(ctx context.Context, held *seat) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := held.Run(ctx)
-	return errors.Join(err, context.Cause(ctx))
+	err := s.perform(ctx, held)
+	return cmp.Or(context.Cause(ctx), err)
 }
 
 // runningOperations lists the operations that have begun.

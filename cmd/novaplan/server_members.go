@@ -67,18 +67,24 @@ func (s *server) lastContact() time.Duration {
 // sealer seals with the servers' key.
 type sealer server
 
-// Seal seals a text. A single server makes its key with the first secret; several must be given the same one.
+// Seal seals a text.
 func (s *sealer) Seal(plain string) (spec.Secret, error) {
+	key, err := s.key()
+	if err != nil {
+		return spec.Secret{}, err
+	}
+	return key.Seal(plain), nil
+}
+
+// key reads the key. A single server makes its own with the first secret; several must be given the same one.
+func (s *sealer) key() (*seal.Key, error) {
 	load := seal.LoadFile
 	if s.conf.Expect == 1 {
 		load = seal.LoadOrCreateFile
 	}
 	key, err := load(s.conf.SecretsKey)
 	if errors.Is(err, seal.ErrNoKey) {
-		return spec.Secret{}, fmt.Errorf("%w: make one with novaplan server key, and give all members the same (secrets_key)", err)
+		return nil, fmt.Errorf("%w: make one with novaplan server key, and give all members the same (secrets_key)", err)
 	}
-	if err != nil {
-		return spec.Secret{}, err
-	}
-	return key.Seal(plain), nil
+	return key, err
 }

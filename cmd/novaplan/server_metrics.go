@@ -22,6 +22,8 @@ type serverMetrics struct {
 	calls    *prometheus.HistogramVec
 	ended    *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	looks    *prometheus.HistogramVec
+	mended   *prometheus.CounterVec
 }
 
 const metricsPrefix = "novaplan_"
@@ -43,8 +45,14 @@ func newServerMetrics(s *server) *serverMetrics {
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: metricsPrefix + "operation_seconds", Help: "From the start of an operation to its end.", Buckets: prometheus.ExponentialBuckets(0.1, 4, 9),
 		}, []string{"action"}),
+		looks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: metricsPrefix + "host_look_seconds", Help: "Time to look at a host.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
+		}, []string{"result"}),
+		mended: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: metricsPrefix + "drift_mended_total", Help: "Differences that were approved to be mended, by kind.",
+		}, []string{"kind"}),
 	}
-	m.registry.MustRegister(m.elected, m.plans, m.calls, m.ended, m.took, &serverCollector{s},
+	m.registry.MustRegister(m.elected, m.plans, m.calls, m.ended, m.took, m.looks, m.mended, &serverCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -17,10 +17,12 @@ import (
 	"github.com/novaplan/novaplan/cluster/pki"
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/cluster/transport"
+	"github.com/novaplan/novaplan/reconcile"
 )
 
 // server is a running server.
 type server struct {
+	console *console
 	conf    *serverConfig
 	path    string // of the configuration
 	restore string // path of the record to begin with; "": none
@@ -34,15 +36,18 @@ type server struct {
 	metrics *serverMetrics
 	works   *works
 	seats   *seats
+	offers  *reconcile.Offers // of spec_dir
 	web     *web
 
-	fatal    chan error
 	stopping atomic.Bool
 }
 
 // serve runs a server until ctx ends, a signal says so, or it can't go on.
 func (c *console) serve(ctx context.Context, conf *serverConfig, path, restore string) error {
-	s := &server{conf: conf, path: path, restore: restore, level: new(slog.LevelVar), notify: newNotifier(), seats: newSeats(), fatal: make(chan error, 1)}
+	s := &server{
+		console: c, conf: conf, path: path, restore: restore, level: new(slog.LevelVar), notify: newNotifier(),
+		seats: newSeats(), offers: reconcile.NewOffers(),
+	}
 	s.level.Set(conf.LogLevel)
 	s.log = newLog(c.Err, conf.LogJSON, s.level)
 	if err := s.open(ctx); err != nil {
@@ -142,8 +147,6 @@ func (s *server) attend(ctx context.Context) error {
 		select {
 		case <-hangup:
 			s.reload()
-		case err := <-s.fatal:
-			return err
 		case err := <-ended:
 			return s.why(err)
 		case <-s.node.Down():
