@@ -28,6 +28,7 @@ demo-down: ## end the demo's hosts and guests, leave the machine as it was
 
 test: install-lab install-tools check ## all tests: checks, race detector, real libvirt hosts
 	go test -race -timeout 15m ./...
+	$(MAKE) sim HOURS=10
 	$(MAKE) test-lab
 
 test-fast: ## what needs no root and ends within two minutes
@@ -60,6 +61,14 @@ fuzz: ## each fuzz test for a minute
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -rn1 dirname | sort -u); do \
 	  for f in $$(grep -h '^func Fuzz' $$p/*_test.go | sed -E 's/func (Fuzz[A-Za-z0-9_]*).*/\1/'); do \
 	    go test -run '^$$' -fuzz "^$$f$$" -fuzztime 60s $$p || exit 1; done; done
+
+HOURS ?= 10
+SEED  ?= 1
+sim: ## HOURS cluster-hours of trouble in virtual time, from SEED on; about 10 s each
+	go test ./internal/simulation -count 1 -run 'Simulation$$' -v -timeout 24h -seed $(SEED) -hours $(HOURS) | grep -v '^=== '; exit $${PIPESTATUS[0]}
+
+mutants: ## shows that the simulation finds each planted bug
+	internal/simulation/mutants
 
 clean: ## what was built
 	rm -rf bin
