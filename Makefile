@@ -7,7 +7,7 @@ COMMIT  := $(shell git rev-parse --short HEAD 2>/dev/null)
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 SOURCES := $(wildcard $(shell git ls-files -co --exclude-standard "*.go" go.mod go.sum 2>/dev/null))
 
-.PHONY: build deb demo demo-down test test-fast test-lab check install-lab install-tools bench fuzz clean help
+.PHONY: build deb demo demo-down test test-fast test-lab check install-lab install-tools bench fuzz sim mutants clean help
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
