@@ -25,7 +25,8 @@ func (h *Handler) planRoutes() {
 	}, h.explain)
 	register(h, viewers(), huma.Operation{
 		OperationID: "seal", Method: http.MethodPost, Path: "/v1/seal", Tags: []string{"plan"},
-		Summary: "Seal secrets of a spec with the cluster's key, which never leaves the cluster",
+		Summary:      "Seal secrets of a spec with the cluster's key, which never leaves the cluster",
+		MaxBodyBytes: maxSpecBody, SkipValidateBody: true, // each instance may have user data of its own
 	}, h.seal)
 }
 

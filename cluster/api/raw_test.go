@@ -98,4 +98,8 @@ func TestLargeBodies(t *testing.T) {
 	if status != http.StatusRequestEntityTooLarge || !strings.Contains(body, `"code":"too-large"`) {
 		t.Errorf("%d %.200s", status, body)
 	}
+	sealed, err := h.as(state.Viewer).Seal(t.Context(), []string{strings.Repeat("x", 1<<20), strings.Repeat("y", 1<<20)})
+	if err != nil || len(sealed) != 2 {
+		t.Errorf("user data of many instances: %d sealed, %v", len(sealed), err)
+	}
 }
