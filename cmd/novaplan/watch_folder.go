@@ -28,7 +28,6 @@ type watching struct {
 	work    *work    // what is being carried out; nil: nothing
 	waiting *planned // what waits for an answer; nil: nothing
 	id      string   // under which it waits in the record; "": it doesn't
-	tried   string   // digest of the plan carried out last
 	cutOff  bool     // something was left undone by an interruption
 	lines   *lines   // what happens to operations
 	answers *answers
@@ -163,7 +162,7 @@ func (w *watching) consider(p *planned, again bool) {
 		w.withdraw(context.WithoutCancel(w.base))
 		w.folder.good.refuse("nothing of it can be done")
 		w.c.note("Nothing was done.")
-	case again && p.plan.Digest == w.tried && w.retry.waits():
+	case again && w.retry.waits():
 		w.c.note("Tried again in %v, or at the next save.", w.retry.later())
 	case verdict.Auto:
 		w.carryOut(p)

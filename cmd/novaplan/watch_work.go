@@ -48,7 +48,6 @@ func (w *watching) carryOut(p *planned) {
 		clear(w.lines.started)
 	}
 	w.withdraw(w.base)
-	w.tried = p.plan.Digest
 	ctx, cancel := context.WithCancel(w.base)
 	job := &applying{c: w.c, p: p, flags: &applyFlags{message: w.message()}, command: "watch"}
 	job.flags.output = "text"
@@ -115,7 +114,6 @@ func (w *watching) settled(ctx context.Context, interrupted bool) {
 func (w *watching) stale(work *work) {
 	p := *work.job.p
 	p.plan = work.out.stale
-	w.tried = ""
 	w.consider(&p, false)
 }
 
