@@ -18,7 +18,7 @@ const keeperName = "controller"
 type round struct {
 	inventory  bool // hosts have something that the record should know
 	waits      []string
-	tries      map[spec.Address]drift.Tries
+	tries      drift.AllTries
 	unfinished []drift.Report
 	next       time.Time // when something that waits may be tried
 	stale      bool      // the standing has to be published
@@ -26,7 +26,6 @@ type round struct {
 
 // action is what one round of acting came to, as its goroutine tells it.
 type action struct {
-	took   time.Duration
 	result mended
 	offer  bool
 	err    error
@@ -71,9 +70,7 @@ func (k *keeper) act(ctx context.Context) {
 func (k *keeper) begin(ctx context.Context, do func() action) {
 	k.acting = true
 	k.workers.Go(func() {
-		begun := time.Now()
 		a := do()
-		a.took = time.Since(begun)
 		select {
 		case k.acted <- a:
 		case <-ctx.Done():
@@ -131,7 +128,7 @@ func (k *keeper) judgeReach() {
 			continue
 		}
 		total++
-		if !h.reached {
+		if h.seen && !h.reached {
 			silent++
 		}
 	}
@@ -184,7 +181,7 @@ func (k *keeper) conclude(a action) {
 	k.acting = false
 	k.round.stale = true
 	now := time.Now()
-	k.notYet = now.Add(max(restLeast, restShare*a.took))
+	k.notYet = now.Add(max(restLeast, restShare*a.result.computing))
 	if a.err != nil {
 		k.c.log.Warn("can't keep the fleet", "error", a.err)
 		k.recall = true

@@ -215,7 +215,7 @@ func (k *keeper) publish() {
 		if policy == state.DriftIgnore || !k.confirmed(e, now) {
 			continue
 		}
-		s.Reports = append(s.Reports, drift.Report{Finding: e.finding, Since: e.since, Policy: policy, Tries: k.round.tries[e.finding.Address]})
+		s.Reports = append(s.Reports, drift.Report{Finding: e.finding, Since: e.since, Policy: policy, Tries: k.round.tries.About(e.finding)})
 	}
 	s.Reports = append(s.Reports, k.round.unfinished...)
 	slices.SortFunc(s.Reports, drift.Compare)

@@ -34,7 +34,8 @@ type mending struct {
 // mended is what it came to.
 type mended struct {
 	waits      []string
-	tries      map[spec.Address]drift.Tries
+	tries      drift.AllTries
+	computing  time.Duration // how much of the time was spent so
 	next       time.Time
 	approved   map[drift.Kind]int
 	unfinished []drift.Report
@@ -109,10 +110,12 @@ const passes = 4
 // mend computes, judges and approves.
 func (m *mending) mend(ctx context.Context, out *mended) error {
 	open := openOperations(m.c.rec.State()) > 0
-	opts := planner.Options{Leave: drift.Unmended(m.settings), Hold: m.waiting(out)}
+	opts := planner.Options{Leave: drift.Unmended(m.settings), Hold: slices.Compact(m.hold)}
 	var plan *planner.Plan
 	for range passes {
+		begun := time.Now()
 		plan = planner.Compute(m.c.rec.State(), m.c.lastSeen(), m.c.lastSeen().At, opts)
+		out.computing += time.Since(begun)
 		more := m.unfit(plan, open, out)
 		if len(more) == 0 {
 			break
@@ -161,30 +164,34 @@ func (m *mending) freeze(ctx context.Context, plan *planner.Plan, opts planner.O
 	}))
 }
 
-// waiting returns what is held: what it is too early for, and the guests of hosts that have only just come back.
-func (m *mending) waiting(out *mended) []spec.Address {
-	hold := slices.Clone(m.hold)
-	for address, t := range out.tries {
-		if !t.Waits(m.now) {
-			continue
-		}
-		hold = append(hold, address)
-		if !t.Withdrawn && (out.next.IsZero() || t.Next.Before(out.next)) {
-			out.next = t.Next
-		}
+// tooEarly reports whether the same was tried so lately, or so often, that it waits.
+func (m *mending) tooEarly(op *state.Operation, out *mended) bool {
+	t := out.tries.Of(op)
+	if !t.Waits(m.now) {
+		return false
 	}
-	slices.Sort(hold)
-	return slices.Compact(hold)
+	if !t.Withdrawn && (out.next.IsZero() || t.Next.Before(out.next)) {
+		out.next = t.Next
+	}
+	return true
 }
 
 // unfit returns what of a plan isn't done unasked, for each reason.
 func (m *mending) unfit(plan *planner.Plan, open bool, out *mended) []spec.Address {
 	alone := m.policy
 	alone.Cap.Off = true
+	ops := map[string]*state.Operation{}
+	for i := range plan.Operations {
+		ops[plan.Operations[i].ID] = &plan.Operations[i]
+	}
 	var unfit []spec.Address
 	for i := range plan.Changes {
 		ch := &plan.Changes[i]
 		if len(ch.Operations) == 0 || ch.Action == planner.ActContinue {
+			continue
+		}
+		if op := ops[ch.Operations[0]]; op != nil && m.tooEarly(op, out) {
+			unfit = append(unfit, ch.Address)
 			continue
 		}
 		kind := drift.KindOf(ch.Reason.Code)

@@ -104,7 +104,11 @@ func TestTries(t *testing.T) {
 		"under way":               {[]state.Operation{at(0, state.RunningOp, planner.ReasonFoundStopped, "")}, 0, 0, false},
 		"no longer than the most": {[]state.Operation{started(0), started(1), started(3), started(7), started(15), started(31), started(63), started(123)}, 8, 183, false},
 	} {
-		got := TriesOf(story(c.ops...))["instance.a"]
+		like := &state.Operation{Action: state.StartUp, Instance: "instance.a", Reason: state.Reason{Code: planner.ReasonNew}}
+		if len(c.ops) > 0 {
+			like.Reason = c.ops[0].Reason
+		}
+		got := TriesOf(story(c.ops...)).Of(like)
 		next := time.Time{}
 		if c.n > 0 {
 			next = begin.Add(time.Duration(c.next) * time.Minute)
@@ -122,8 +126,23 @@ func TestWithdrawnWithWhatItComesAfter(t *testing.T) {
 		second := at(0, state.Cancelled, planner.ReasonNew, "1-1, which it comes after, was cancelled")
 		second.ID, second.Instance, second.After = "1-2", "instance.b", []string{"1-1"}
 		st.Operations = st.Operations.With("1-2", &second)
-		if got := TriesOf(st)["instance.b"].Withdrawn; got != want {
+		again := &state.Operation{Action: state.StartUp, Instance: "instance.b", Reason: state.Reason{Code: planner.ReasonNew}}
+		if got := TriesOf(st).Of(again).Withdrawn; got != want {
 			t.Errorf("after %q: withdrawn %v", first, got)
+		}
+		again.Reason.Code = planner.ReasonFoundStopped
+		if TriesOf(st).Of(again).Withdrawn {
+			t.Error("drift isn't mended because something else was cancelled")
+		}
+	}
+}
+
+// One deed's story is not another's.
+func TestTriesAreOfOneDeed(t *testing.T) {
+	tries := TriesOf(story(at(0, state.Done, planner.ReasonFoundStopped, ""), at(1, state.Done, planner.ReasonFoundChanged, "")))
+	for kind, want := range map[Kind]int{Stopped: 1, Redefined: 1, Missing: 0, Disk: 0} {
+		if got := tries.About(Finding{Kind: kind, Address: "instance.a"}).N; got != want {
+			t.Errorf("%s: %d tries, want %d", kind, got, want)
 		}
 	}
 }

@@ -131,6 +131,15 @@ func codes(s state.Settings, which func(state.DriftPolicy) bool) []string {
 	return all
 }
 
+func codesOf(kind Kind) []string {
+	for i := range kinds {
+		if kinds[i].kind == kind {
+			return kinds[i].codes
+		}
+	}
+	return nil
+}
+
 // KindOf returns the kind of difference that a change with a reason mends.
 func KindOf(code string) Kind {
 	for i := range kinds {

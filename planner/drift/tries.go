@@ -19,7 +19,7 @@ const (
 	Loop = 3
 )
 
-// Tries are what a controller did about one instance or host in a row, without lasting success.
+// Tries are how often a controller did the same in a row, without lasting success.
 type Tries struct {
 	N    int       // in a row
 	Last time.Time // when the last one ended
@@ -42,24 +42,73 @@ func wait(n int) time.Duration {
 	return min(FirstWait<<min(n-1, 16), LongestWait)
 }
 
-// TriesOf reads from the record's operations how often each instance or host was mended in vain. What
-// counts is what failed, and what was mended though it went well: a guest that has to be started again and
-// again crashes. Everything comes from the record, so a new leader is as patient as the one before.
-func TriesOf(st state.State) map[spec.Address]Tries {
-	of := map[spec.Address][]*state.Operation{}
+// Deed is what is done about an instance or host, and why.
+type Deed struct {
+	Subject spec.Address
+	What    string // the reason, of drift; else the action
+}
+
+// DeedOf returns what an operation does.
+func DeedOf(op *state.Operation) Deed {
+	if KindOf(op.Reason.Code) == Unfinished {
+		return Deed{op.Subject(), string(op.Action)}
+	}
+	return Deed{op.Subject(), op.Reason.Code}
+}
+
+// AllTries are the tries of each deed that didn't last, and what somebody withdrew.
+type AllTries struct {
+	deeds     map[Deed]Tries
+	withdrawn map[spec.Address]bool
+}
+
+// Of returns the tries of an operation like op.
+func (a AllTries) Of(op *state.Operation) Tries {
+	t := a.deeds[DeedOf(op)]
+	t.Withdrawn = KindOf(op.Reason.Code) == Unfinished && a.withdrawn[op.Subject()]
+	return t
+}
+
+// About returns the tries to mend what was found.
+func (a AllTries) About(f Finding) (most Tries) {
+	for _, code := range codesOf(f.Kind) {
+		if t := a.deeds[Deed{f.Address, code}]; t.N > most.N {
+			most = t
+		}
+	}
+	return most
+}
+
+// TriesOf reads from the record's operations how often each deed was done in vain. What counts is what failed, and
+// what was mended though it went well: a guest that has to be started again and again crashes. Everything comes from
+// the record, so a new leader is as patient as the one before.
+func TriesOf(st state.State) AllTries {
+	of := map[Deed][]*state.Operation{}
+	last := map[spec.Address]*state.Operation{}
 	for _, op := range st.Operations.All() {
-		if op.Phase.Final() && (counts(op) || op.Phase == state.Cancelled || op.Phase == state.Done) {
-			of[op.Subject()] = append(of[op.Subject()], op)
+		if !op.Phase.Final() {
+			continue
+		}
+		if counts(op) || op.Phase == state.Done {
+			of[DeedOf(op)] = append(of[DeedOf(op)], op)
+		}
+		if before := last[op.Subject()]; before == nil || state.CompareIDs(before.ID, op.ID) < 0 {
+			last[op.Subject()] = op
 		}
 	}
-	tries := map[spec.Address]Tries{}
-	for subject, ops := range of {
+	all := AllTries{deeds: map[Deed]Tries{}, withdrawn: map[spec.Address]bool{}}
+	for deed, ops := range of {
 		slices.SortFunc(ops, func(a, b *state.Operation) int { return state.CompareIDs(a.ID, b.ID) })
-		if t := inRow(st, ops); t.N > 0 || t.Withdrawn {
-			tries[subject] = t
+		if t := inRow(ops); t.N > 0 {
+			all.deeds[deed] = t
 		}
 	}
-	return tries
+	for subject, op := range last {
+		if withdrawn(st, op) {
+			all.withdrawn[subject] = true
+		}
+	}
+	return all
 }
 
 // counts reports whether an operation was a try.
@@ -97,10 +146,9 @@ func withdrawn(st state.State, op *state.Operation) bool {
 }
 
 // inRow counts the tries at the end of ops, oldest first.
-func inRow(st state.State, ops []*state.Operation) Tries {
+func inRow(ops []*state.Operation) Tries {
 	var t Tries
 	for _, op := range ops {
-		t.Withdrawn = withdrawn(st, op)
 		if !counts(op) {
 			if op.Phase == state.Done {
 				t.N = 0 // something else was done to it: its story begins anew
