@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			"absent": absent,
 			"behind": behind,
 			"logs":   logs,
+			"ports":  ports,
 		},
 	})
 }

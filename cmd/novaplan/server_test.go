@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/novaplan/novaplan/cluster"
 	"github.com/novaplan/novaplan/cluster/state"
@@ -178,4 +179,19 @@ func TestPackagedConfiguration(t *testing.T) {
 	if len(diags) > 0 || c.Name != "alpha" || c.Expect != 3 || c.SecretsKey != "/run/credentials/novaplan_secrets.key" {
 		t.Errorf("with all that it suggests: %s, %v\n%s", c.summary(), diags, suggested)
 	}
+}
+
+// ports replaces words in a file by ports that nobody has at the moment: ports FILE WORD...
+func ports(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	text, err := os.ReadFile(path)
+	ts.Check(err)
+	for _, word := range args[1:] {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close()
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		text = bytes.ReplaceAll(text, []byte(word), []byte(port))
+	}
+	ts.Check(os.WriteFile(path, text, 0o644))
 }
