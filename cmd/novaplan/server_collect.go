@@ -41,6 +41,9 @@ var (
 	descCutOff      = gauge("cut_off", "Whether so many hosts are silent that this member takes itself for the one cut off.")
 	descConns       = prometheus.NewDesc(metricsPrefix+"port_connections_total", "Connections to the port, by what became of them.", []string{"result"}, nil)
 	descHalfOpen    = gauge("port_half_open", "Connections that haven't said what they want yet.")
+	descFolder      = gauge("spec_dir_refused", "Whether what spec_dir says is refused, so that an earlier spec stays in force.")
+	descRefusals    = prometheus.NewDesc(metricsPrefix+"spec_dir_refusals_total", "Times that what spec_dir says was refused.", nil, nil)
+	descFolderGood  = gauge("spec_dir_good_timestamp_seconds", "When spec_dir was without mistakes last, as Unix time.")
 	descCertificate = gauge("certificate_expiry_timestamp_seconds", "When this server's certificate ends, as Unix time.")
 )
 
@@ -67,6 +70,13 @@ func (c *serverCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(descConns, prometheus.CounterValue, float64(n), result)
 	}
 	set(descHalfOpen, float64(stats.HalfOpen))
+	if f := c.s.folderState(); f != nil {
+		set(descFolder, flag(f.Problem != ""))
+		out <- prometheus.MustNewConstMetric(descRefusals, prometheus.CounterValue, float64(f.Refused))
+		if !f.Good.IsZero() {
+			set(descFolderGood, float64(f.Good.Unix()))
+		}
+	}
 	if c.s.keeper != nil {
 		set(descCertificate, float64(c.s.keeper.Expires().Unix()))
 	}

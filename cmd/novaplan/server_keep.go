@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/seal"
 	"github.com/novaplan/novaplan/planner/drift"
 	"github.com/novaplan/novaplan/reconcile"
@@ -51,7 +52,16 @@ func (s *server) watchSpec(ctx context.Context) {
 		})
 		return nil
 	})
+	s.folder.Store(folder)
 	folder.run(ctx)
+}
+
+// folderState is how spec_dir stands on this member, nil when there is none.
+func (s *server) folderState() *wire.Folder {
+	if f := s.folder.Load(); f != nil {
+		return f.good.standing().wire(f.dir)
+	}
+	return nil
 }
 
 // offered says what became of what a folder says.

@@ -36,7 +36,8 @@ type server struct {
 	metrics *serverMetrics
 	works   *works
 	seats   *seats
-	offers  *reconcile.Offers // of spec_dir
+	offers  *reconcile.Offers          // of spec_dir
+	folder  atomic.Pointer[specFolder] // spec_dir; nil: not watched, or not yet
 	web     *web
 
 	stopping atomic.Bool
