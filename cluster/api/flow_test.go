@@ -310,7 +310,7 @@ func TestTokensThroughTheAPI(t *testing.T) {
 
 func TestSettingsThroughTheAPI(t *testing.T) {
 	h := newHouse(t)
-	want := wire.Settings{AutoApply: "none", CapCount: 3, CapPercent: 10, Drift: map[string]string{"power": "report"}}
+	want := wire.Settings{AutoApply: "none", CapCount: 3, CapPercent: 10, Drift: map[string]string{"stopped": "report"}}
 	if err := h.as(state.Admin).SetSettings(t.Context(), want); err != nil {
 		t.Fatal(err)
 	}

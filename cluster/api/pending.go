@@ -9,6 +9,7 @@ import (
 
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
+	"github.com/novaplan/novaplan/planner/drift"
 )
 
 func (h *Handler) pendingRoutes() {
@@ -107,6 +108,9 @@ func (h *Handler) setSettings(ctx context.Context, req *in[wire.Settings]) (*out
 	}
 	if err := h.served(); err != nil {
 		return nil, err
+	}
+	if err := drift.Check(next.Drift); err != nil {
+		return nil, &wire.Error{Code: CodeInvalid, Message: err.Error()}
 	}
 	c := callOf(ctx)
 	err := h.propose(ctx, state.Command{SetSettings: &state.SetSettings{

@@ -11,6 +11,7 @@ import (
 	"github.com/novaplan/novaplan/cluster/api/wire"
 	"github.com/novaplan/novaplan/cluster/state"
 	"github.com/novaplan/novaplan/planner"
+	"github.com/novaplan/novaplan/planner/drift"
 	"github.com/novaplan/novaplan/spec"
 )
 
@@ -40,6 +41,8 @@ type Ports struct {
 
 	// Folder says how the folder stands that is watched here, nil for none; it may be nil.
 	Folder func() *wire.Folder
+	// Standing tells what a keeper has found, false when nobody keeps the fleet here; it may be nil.
+	Standing func() (drift.Standing, bool)
 
 	Log      *slog.Logger // nil: none
 	Identity wire.Identity

@@ -45,6 +45,7 @@ func (h *Handler) status(ctx context.Context, desired *spec.Spec) (*wire.Status,
 	}
 	s := statusOfFleet(st, desired, seen)
 	h.addActivity(s, st)
+	s.Keeping = h.keeping()
 	if h.Folder != nil {
 		s.Folder = h.Folder()
 	}

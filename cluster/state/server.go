@@ -33,7 +33,7 @@ type Settings struct {
 	// default, 1 and 5.
 	CapCount   int                    `json:"cap_count,omitempty"`
 	CapPercent int                    `json:"cap_percent,omitempty"`
-	Drift      map[string]DriftPolicy `json:"drift,omitempty"` // by kind of difference; what is absent is mended
+	Drift      map[string]DriftPolicy `json:"drift,omitempty"` // by kind of difference; what is absent has its kind's default
 }
 
 // Defaults of the settings.
@@ -57,14 +57,6 @@ func (s Settings) Auto() AutoApply {
 		return ApplySafe
 	}
 	return s.AutoApply
-}
-
-// DriftOf returns what becomes of a kind of difference.
-func (s Settings) DriftOf(kind string) DriftPolicy {
-	if p, ok := s.Drift[kind]; ok {
-		return p
-	}
-	return DriftMend
 }
 
 // SetSettings replaces the settings.

@@ -185,7 +185,7 @@ func (s *server) serveAPI() {
 			id, address := s.node.Leader()
 			return address, id == s.conf.Name
 		},
-		Verify: s.node.Verify, LastContact: s.lastContact, Forward: s.web.forward, Shared: true, Log: s.log, Folder: s.folderState,
+		Verify: s.node.Verify, LastContact: s.lastContact, Forward: s.web.forward, Shared: true, Log: s.log, Folder: s.folderState, Standing: s.works.Standing,
 		Identity: wire.Identity{
 			Version: version, PID: os.Getpid(), Command: "server", Mode: string(st.Mode), Cluster: st.ClusterID, Fleet: st.Fleet,
 		},

@@ -23,6 +23,8 @@ type Status struct {
 	Trash   []Trash       `json:"trash"`
 	// Folder is the one that is watched; absent: none is.
 	Folder *Folder `json:"folder,omitempty"`
+	// Keeping is what the controller found that keeps the fleet; absent: none does.
+	Keeping *Keeping `json:"keeping,omitempty"`
 }
 
 // Folder is how a watched folder stands.

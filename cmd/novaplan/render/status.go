@@ -30,6 +30,7 @@ func Status(w io.Writer, s *wire.Status, o Options) error {
 		b.WriteByte('\n')
 		b.WriteString(pendingTable(s, o))
 	}
+	b.WriteString(keeping(s))
 	b.WriteString(trash(s, o))
 	_, err := io.WriteString(w, b.String())
 	return err
