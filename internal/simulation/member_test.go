@@ -31,6 +31,8 @@ type member struct {
 	stop context.CancelFunc
 	done chan struct{}
 
+	approving chan struct{} // one approval over the API at a time
+
 	mu   sync.Mutex
 	ctrl *reconcile.Controller // while it leads
 	term uint64
@@ -54,6 +56,9 @@ func (m *member) begin() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.node, m.stop, m.done = node, cancel, make(chan struct{})
+	if m.sim.serves {
+		m.serve()
+	}
 	go func(done chan struct{}) {
 		defer close(done)
 		m.work(ctx, node)
@@ -170,7 +175,7 @@ func (s *simulation) seat(n int) {
 		id := string(rune('a' + i))
 		s.members = append(s.members, &member{
 			sim: s, id: id, address: fmt.Sprintf("10.0.0.%d:7300", i+1), dir: filepath.Join(s.dir, id),
-			gate: newGate(s.world),
+			gate: newGate(s.world), approving: make(chan struct{}, 1),
 		})
 	}
 }

@@ -36,6 +36,7 @@ type simulation struct {
 	counts  counts
 	pending []errand // what heals by itself
 	asks    int
+	serves  bool // members answer the API
 	// restless is how many of a hundred steps begin with somebody wanting something else.
 	restless int
 	best     state.State // the newest that was ever seen
