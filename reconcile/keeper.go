@@ -177,8 +177,8 @@ func (k *keeper) run(ctx context.Context) error {
 		k.publish()
 		wait := k.nextWake()
 		timer.Reset(wait)
-		if time.Since(k.read) < readAgain {
-			changes = nil // the timer is set to when it may be read again
+		if k.c.rec.State().Index != k.index {
+			changes = nil // known already: the timer is set to when it is read
 		}
 		select {
 		case <-ctx.Done():

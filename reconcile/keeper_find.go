@@ -84,10 +84,16 @@ func (k *keeper) find(fresh []looked, seen *planner.Observed) {
 		}
 		found := drift.Look{State: st, Before: l.before, Files: k.listedAt(h), Shared: seen, Instance: k.names.of(st)}.At(l.address, o)
 		first, gone := k.ledger.replace(l.address, found, now)
-		if len(first) > 0 { // look once more before anything is believed
-			if again := now.Add(k.how.Confirm); h.due.After(again) {
+		for _, key := range k.ledger.byHost[l.address] { // look once more before anything is believed
+			e := k.ledger.open[key]
+			if e == nil {
+				continue // seen at another host since
+			}
+			if again := e.since.Add(k.how.Confirm); !k.confirmed(e, now) && h.due.After(again) {
 				h.due = again
 			}
+		}
+		if len(first) > 0 {
 			h.full = now // at its disks too
 			for path, at := range k.files {
 				if now.Sub(at) >= k.how.Confirm {

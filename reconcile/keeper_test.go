@@ -562,3 +562,38 @@ func TestMendingIsJudged(t *testing.T) {
 		}
 	})
 }
+
+// A fleet that is made while it is kept is kept from then on, and other events of a host don't put off what is to be
+// confirmed there.
+func TestKeptFromTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1, false)
+		l.begin()
+		defer l.kill()
+		defer l.keep(reconcile.Keeping{})()
+		time.Sleep(100 * time.Millisecond)
+		l.want(2)
+		l.apply()
+		time.Sleep(3 * time.Second)
+		in, host := l.vm(0)
+		other, _ := l.vm(1)
+		h := l.byHand(host)
+		begun := time.Now()
+		if err := h.DestroyDomain(t.Context(), in.UUID); err != nil {
+			t.Fatal(err)
+		}
+		for l.does(in.UUID) != hypervisor.PowerRunning {
+			time.Sleep(500 * time.Millisecond)
+			d, err := h.GetDomain(t.Context(), other.UUID)
+			if err == nil {
+				err = h.SetStamp(t.Context(), other.UUID, *d.Stamp) // an event, and no difference
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if time.Since(begun) > 10*time.Second {
+				t.Fatalf("not started after %v", time.Since(begun))
+			}
+		}
+	})
+}

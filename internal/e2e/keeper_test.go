@@ -51,7 +51,7 @@ func serve(f *fleet) *kept {
 	f.t.Cleanup(func() {
 		_ = server.Process.Signal(syscall.SIGTERM)
 		_ = server.Wait()
-		if f.t.Failed() {
+		if f.t.Failed() || os.Getenv("NOVAPLAN_TEST_LOG") != "" {
 			f.t.Logf("the server's log:\n%s", k.log)
 		}
 	})
