@@ -121,7 +121,7 @@ only sign servers' names in these domains, so that whoever steals its key can im
 		},
 	}
 	flags.add(cmd, pki.AuthorityLife)
-	cmd.Flags().StringVar(&fleet, "fleet", "default", "`NAME` of the fleet, as in settings { fleet }")
+	cmd.Flags().StringVar(&fleet, "fleet", "default", "`NAME` of the fleet, as in novaplan { fleet }")
 	cmd.Flags().StringArrayVar(&domains, "domain", nil, "sign names in this `DOMAIN` only; again for more")
 	return cmd
 }
