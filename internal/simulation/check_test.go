@@ -26,7 +26,6 @@ type ledger struct {
 	busy       map[string]time.Time       // when an operation was last about it, by address
 	foreign    map[string]sim.DomainTruth // guests of nobody, by host
 	crashes    map[string]time.Time       // of hosts
-	revision   uint64                     // the newest
 }
 
 type digest struct{ member, sum string }

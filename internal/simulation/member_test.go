@@ -137,21 +137,6 @@ func (m *member) kill() {
 	}
 }
 
-// leave ends the process in an orderly way: a leader hands over first.
-func (m *member) leave() {
-	if m.node == nil {
-		return
-	}
-	m.stop()
-	<-m.done
-	err := m.node.Close()
-	_ = m.port.Close()
-	m.node = nil
-	if err != nil && !errors.Is(err, cluster.ErrClosed) {
-		m.sim.broken("member %s: close: %v", m.id, err)
-	}
-}
-
 // options are those of a controller on this member.
 func (s *simulation) options(m *member) reconcile.Options {
 	return reconcile.Options{
