@@ -74,13 +74,24 @@ func GivenUp(st state.State, in *state.Instance, at spec.Address, generation uin
 	if at == in.Host || generation != in.Generation+1 || st.Busy(in.Address) != nil {
 		return false
 	}
+	return slices.Contains(GivenUpTo(st, in), at)
+}
+
+// GivenUpTo lists the hosts to which migrations of the instance from where it is were begun and given up. One
+// whose answer was lost may still bring it there.
+func GivenUpTo(st state.State, in *state.Instance) []spec.Address {
+	var hosts []spec.Address
 	for _, op := range st.Operations.All() {
-		if op.Action == state.Migrate && op.Phase.Final() && op.Instance == in.Address && op.From == in.Host &&
-			(op.To == at || slices.Contains(op.Tried, at)) {
-			return true
+		if op.Action != state.Migrate || !op.Phase.Final() || op.Instance != in.Address || op.From != in.Host {
+			continue
+		}
+		for _, to := range append(slices.Clone(op.Tried), op.To) {
+			if to != in.Host && !slices.Contains(hosts, to) {
+				hosts = append(hosts, to)
+			}
 		}
 	}
-	return false
+	return hosts
 }
 
 // unknownDomain: our stamp, but not in the record. What is being built or taken away right now is

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -53,5 +54,51 @@ func TestLateMigrationWhileAnotherIsTried(t *testing.T) {
 				t.Errorf("guests run on %v\n%s", on, l.dump())
 			}
 		})
+	}
+}
+
+// TestLateMigrationBeforeTerminate: a migration is given up, and takes effect while the guest is being terminated: it is
+// gone from its host then, and runs where it was to go. That is not its end, and its disks are not rubbish.
+func TestLateMigrationBeforeTerminate(t *testing.T) {
+	for _, at := range []string{"look", "shutdown", "cut", "undefine"} {
+		for _, shared := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/shared=%t", at, shared), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { terminateWhileItMoves(t, at, shared) })
+			})
+		}
+	}
+}
+
+func terminateWhileItMoves(t *testing.T, at string, shared bool) {
+	l := newLab(t, 2, shared)
+	var once sync.Once
+	l.opts.Trace = func(op state.Operation, step string, when operation.When) {
+		if op.Action == state.Terminate && step == at && when == operation.Before {
+			once.Do(func() { time.Sleep(35 * time.Minute) }) // virtual: the migration takes effect
+		}
+	}
+	l.begin()
+	defer l.kill()
+	l.mode(2, spec.ModeDrain)
+	l.want(1)
+	l.apply()
+	l.world.Inject(sim.Fault{Kind: sim.Late, Method: "Migrate", Host: "kvm1", After: 30 * time.Minute, Times: 9})
+	l.mode(2, spec.ModeActive)
+	l.mode(1, spec.ModeDrain)
+	l.apply()
+	l.world.ClearFaults("*")
+	l.mode(1, spec.ModeActive)
+	l.want(0)
+	l.apply()
+	if in := l.rec.State().Instances.Len(); in != l.total() {
+		t.Fatalf("%d instances are recorded, %d guests run\n%s", in, l.total(), l.dump())
+	}
+	if err := l.c.Housekeeping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	l.apply()
+	l.matches()
+	if l.total() != 0 {
+		t.Errorf("%d guests run, want none\n%s", l.total(), l.dump())
 	}
 }

@@ -4,12 +4,11 @@ import (
 	"context"
 
 	"github.com/novaplan/novaplan/cluster/state"
-	"github.com/novaplan/novaplan/reconcile/hypervisor"
 	"github.com/novaplan/novaplan/spec"
 )
 
 // strayed finds a guest that is at neither end of this migration because another one, which was given up, has moved it
-// late: every host of the fleet was read, exactly one has it, and it runs there as moved. It returns the instance's
+// late: every host of the fleet was read, exactly one has it, running or off, stamped as moved. It returns the instance's
 // record there; nil when anything is in doubt.
 func (j *Job) strayed(ctx context.Context) *state.Instance {
 	if j.op.Action != state.Migrate || j.desired == nil {
@@ -28,7 +27,7 @@ func (j *Job) strayed(ctx context.Context) *state.Instance {
 		if d == nil {
 			continue
 		}
-		if found != nil || address == j.op.From || address == j.op.To || d.Power != hypervisor.PowerRunning || d.Migrating ||
+		if found != nil || address == j.op.From || address == j.op.To || d.Migrating ||
 			d.Stamp.Generation != j.inst.Generation+1 {
 			return nil
 		}
