@@ -37,7 +37,7 @@ test-fast: ## what needs no root and ends within two minutes
 # The lab's tests share two cores with the guests they boot: one package at a time.
 test-lab: build ## tests on real libvirt hosts with guests that boot; needs root
 	@if [ "$$(id -u)" -ne 0 ]; then echo "make test-lab: needs root for network namespaces (sudo make test-lab)" >&2; exit 1; fi
-	go test -tags lab -count 1 -p 1 -timeout 18m $$(grep -rl --include='*_test.go' '^//go:build lab' . | xargs -n1 dirname | sort -u)
+	go test -tags lab -count 1 -p 1 -timeout 25m $$(grep -rl --include='*_test.go' '^//go:build lab' . | xargs -n1 dirname | sort -u)
 
 check: ## format, vet, staticcheck
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these' >&2; exit 1; }

@@ -36,6 +36,9 @@ type cachedImages struct {
 // instance stands on is ours.
 func (c *Controller) noteImages(ctx context.Context) error {
 	st := c.rec.State()
+	if st.Level < state.LevelServed { // a member of an older version would halt
+		return nil
+	}
 	look, err := c.lookAtImages(ctx, st)
 	var used []state.CachedImage
 	for key, image := range look.ours {

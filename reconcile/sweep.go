@@ -34,7 +34,7 @@ func (c *Controller) sweep(ctx context.Context) error {
 		for i := range h.Domains {
 			switch d := &h.Domains[i]; {
 			case leftover(st, seen, address, d):
-				errs = append(errs, c.undefineLeftover(ctx, st, address, d.UUID))
+				errs = append(errs, c.undefineLeftover(ctx, st, address, d))
 			case movedLate(st, seen, address, d):
 				errs = append(errs, c.adopt(ctx, st, address, d))
 			}
@@ -57,23 +57,25 @@ func leftover(st state.State, seen *planner.Observed, host spec.Address, d *plan
 	return over || planner.PastLife(st, d.Address, d.UUID)
 }
 
-// undefineLeftover looks again at the host itself before it removes the definition.
-func (c *Controller) undefineLeftover(ctx context.Context, st state.State, address spec.Address, uuid string) error {
+// undefineLeftover looks again at the host itself before it removes the definition: it must be the one that was seen,
+// and nothing may have begun with its instance since.
+func (c *Controller) undefineLeftover(ctx context.Context, st state.State, address spec.Address, seen *planner.Domain) error {
 	h, err := c.ours(ctx, st, address)
 	if err != nil {
 		return err
 	}
-	d, err := h.GetDomain(ctx, uuid)
+	d, err := h.GetDomain(ctx, seen.UUID)
 	if errors.Is(err, hypervisor.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if d.Power != hypervisor.PowerOff || d.Stamp == nil || d.Stamp.Cluster != st.ClusterID {
+	if d.Power != hypervisor.PowerOff || d.Stamp == nil || d.Stamp.Cluster != st.ClusterID || d.Stamp.Generation != seen.Generation ||
+		c.rec.State().Busy(seen.Address) != nil {
 		return nil
 	}
-	if err := h.UndefineDomain(ctx, uuid); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
+	if err := h.UndefineDomain(ctx, seen.UUID); err != nil && !errors.Is(err, hypervisor.ErrNotFound) {
 		return fmt.Errorf("stale definition %s on %s: %w", d.Name, c.hostName(st, address), err)
 	}
 	c.log.Info("removed a stale definition", "domain", d.Name, "host", string(address), "generation", d.Stamp.Generation)

@@ -26,6 +26,9 @@ type NoteImages struct {
 }
 
 func (t *transition) noteImages(c *NoteImages) *Refusal {
+	if refused := t.served(); refused != nil {
+		return refused
+	}
 	for i := range c.Used {
 		image := c.Used[i]
 		if image.Volume == "" || image.Host == "" && !image.Pool.Shared {

@@ -10,7 +10,8 @@ const (
 	// LevelMain is the main job: revisions, operations, instances.
 	LevelMain uint32 = 1
 	// LevelServed adds what a server needs: tokens, plans that wait for approval, settings, requests that
-	// are answered again, and who did what from where in the history. And Operation.Unit: affinity groups that move as a whole.
+	// are answered again, and who did what from where in the history. And Operation.Unit: affinity groups that move as a whole; what
+	// a takeover didn't see; and which cached images are ours.
 	LevelServed uint32 = 2
 )
 

@@ -15,6 +15,9 @@ type Survey struct {
 }
 
 func (t *transition) survey(c *Survey) *Refusal {
+	if refused := t.served(); refused != nil {
+		return refused
+	}
 	for _, a := range c.Unread {
 		if a == "" {
 			return refuse(Invalid, "a survey of no host")
