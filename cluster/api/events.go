@@ -126,13 +126,13 @@ func (h *Handler) changes() <-chan struct{} {
 }
 
 type historyInput struct {
-	reading
+	Reading
 	After uint64 `query:"after" doc:"only events after this one"`
 	Limit int    `query:"limit" minimum:"0" maximum:"10000" doc:"the newest so many; 0: 100"`
 }
 
 func (h *Handler) history(ctx context.Context, req *historyInput) (*out[wire.History], error) {
-	st, err := h.await(ctx, &req.reading)
+	st, err := h.await(ctx, &req.Reading)
 	if err != nil {
 		return nil, err
 	}

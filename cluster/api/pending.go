@@ -24,7 +24,7 @@ func (h *Handler) pendingRoutes() {
 	register(h, viewers().orStale(), huma.Operation{
 		OperationID: "settings", Method: http.MethodGet, Path: "/v1/settings", Tags: []string{"members"},
 		Summary: "How the controllers behave",
-	}, func(ctx context.Context, req *reading) (*out[wire.Settings], error) {
+	}, func(ctx context.Context, req *Reading) (*out[wire.Settings], error) {
 		st, err := h.await(ctx, req)
 		return &out[wire.Settings]{Body: fromSettings(st.Settings)}, err
 	})
@@ -34,7 +34,7 @@ func (h *Handler) pendingRoutes() {
 	}, h.setSettings)
 }
 
-func (h *Handler) pendingPlans(ctx context.Context, req *reading) (*out[wire.PendingPlans], error) {
+func (h *Handler) pendingPlans(ctx context.Context, req *Reading) (*out[wire.PendingPlans], error) {
 	st, err := h.await(ctx, req)
 	if err != nil {
 		return nil, err

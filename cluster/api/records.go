@@ -14,8 +14,9 @@ import (
 	"github.com/novaplan/novaplan/cluster/state"
 )
 
-// reading is what every GET of the record understands.
-type reading struct {
+// Reading is what every GET of the record understands. It is exported because huma reads no parameter of an embedded
+// struct that isn't.
+type Reading struct {
 	Index uint64 `query:"index" doc:"X-Novaplan-Index of an answer before: wait until there is something newer"`
 	Wait  string `query:"wait" doc:"how long to wait with index, such as 30s; at most 10m"`
 	Stale bool   `query:"stale" doc:"whichever member answers, from what it knows"`
@@ -28,7 +29,7 @@ const (
 )
 
 // await returns the record, with an index once it is newer than that, or when the time is over.
-func (h *Handler) await(ctx context.Context, r *reading) (state.State, error) {
+func (h *Handler) await(ctx context.Context, r *Reading) (state.State, error) {
 	wait := defaultWait
 	if r.Wait != "" {
 		d, err := time.ParseDuration(r.Wait)
@@ -58,7 +59,7 @@ func (h *Handler) await(ctx context.Context, r *reading) (state.State, error) {
 
 // getRoutes look at the hosts, as status does, and wait for news as all GETs do.
 func (h *Handler) getRoutes() {
-	look := func(ctx context.Context, r *reading) (*wire.Status, error) {
+	look := func(ctx context.Context, r *Reading) (*wire.Status, error) {
 		if _, err := h.await(ctx, r); err != nil {
 			return nil, err
 		}
@@ -67,14 +68,14 @@ func (h *Handler) getRoutes() {
 	register(h, viewers().orStale(), huma.Operation{
 		OperationID: "get-status", Method: http.MethodGet, Path: "/v1/status", Tags: []string{"look"},
 		Summary: "What is there, beside the spec in force",
-	}, func(ctx context.Context, r *reading) (*out[*wire.Status], error) {
+	}, func(ctx context.Context, r *Reading) (*out[*wire.Status], error) {
 		s, err := look(ctx, r)
 		return &out[*wire.Status]{Body: s}, err
 	})
 	register(h, viewers().orStale(), huma.Operation{
 		OperationID: "hosts", Method: http.MethodGet, Path: "/v1/hosts", Tags: []string{"look"},
 		Summary: "Hosts, with what is used of them",
-	}, func(ctx context.Context, r *reading) (*out[wire.Hosts], error) {
+	}, func(ctx context.Context, r *Reading) (*out[wire.Hosts], error) {
 		s, err := look(ctx, r)
 		if err != nil {
 			return nil, err
@@ -84,7 +85,7 @@ func (h *Handler) getRoutes() {
 	register(h, viewers().orStale(), huma.Operation{
 		OperationID: "instances", Method: http.MethodGet, Path: "/v1/instances", Tags: []string{"look"},
 		Summary: "Instances: where they are, what they do, their addresses",
-	}, func(ctx context.Context, r *reading) (*out[wire.Instances], error) {
+	}, func(ctx context.Context, r *Reading) (*out[wire.Instances], error) {
 		s, err := look(ctx, r)
 		if err != nil {
 			return nil, err
@@ -114,13 +115,13 @@ func (h *Handler) recordRoutes() {
 }
 
 type operationsInput struct {
-	reading
+	Reading
 	Request string `query:"request" doc:"only those of this request"`
 	Phase   string `query:"phase" doc:"only those in this phase"`
 }
 
 func (h *Handler) operations(ctx context.Context, req *operationsInput) (*out[wire.Operations], error) {
-	st, err := h.await(ctx, &req.reading)
+	st, err := h.await(ctx, &req.Reading)
 	if err != nil {
 		return nil, err
 	}
@@ -135,12 +136,12 @@ func (h *Handler) operations(ctx context.Context, req *operationsInput) (*out[wi
 }
 
 type operationInput struct {
-	reading
+	Reading
 	ID string `path:"id"`
 }
 
 func (h *Handler) operation(ctx context.Context, req *operationInput) (*out[wire.OperationDetail], error) {
-	st, err := h.await(ctx, &req.reading)
+	st, err := h.await(ctx, &req.Reading)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +159,7 @@ func detailOf(o *state.Operation) wire.OperationDetail {
 	}
 }
 
-func (h *Handler) revisions(ctx context.Context, req *reading) (*out[wire.Revisions], error) {
+func (h *Handler) revisions(ctx context.Context, req *Reading) (*out[wire.Revisions], error) {
 	st, err := h.await(ctx, req)
 	if err != nil {
 		return nil, err
