@@ -102,3 +102,49 @@ func terminateWhileItMoves(t *testing.T, at string, shared bool) {
 		t.Errorf("%d guests run, want none\n%s", l.total(), l.dump())
 	}
 }
+
+// TestColdMoveUndoneTooLate kills the controller when the source's definition of a cold move is gone and that isn't recorded
+// yet. Whoever goes on is refused by the destination once: the guest has arrived all the same, and is recorded there.
+func TestColdMoveUndoneTooLate(t *testing.T) {
+	for _, shared := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLab(t, 2, shared)
+			l.begin()
+			l.mode(2, spec.ModeDrain)
+			l.want(1)
+			l.apply()
+			l.power(spec.Stopped)
+			l.apply()
+			in, _ := l.vm(0)
+			reached := make(chan struct{})
+			l.opts.Trace = func(_ state.Operation, step string, when operation.When) {
+				if step == "moved" && when == operation.Before {
+					if err := l.byHand(1).UndefineDomain(t.Context(), in.UUID); err != nil {
+						t.Error(err)
+					}
+					l.stop()
+					close(reached)
+				}
+			}
+			l.kill()
+			l.begin()
+			l.mode(2, spec.ModeActive)
+			l.mode(1, spec.ModeDrain)
+			l.approve()
+			<-reached
+			l.kill()
+			l.opts.Trace = nil
+			l.world.Inject(sim.Fault{Kind: sim.Fail, Method: "SetClaim", Host: "kvm2", Times: 1})
+			l.begin()
+			defer l.kill()
+			l.apply()
+			time.Sleep(10 * time.Minute)
+			l.apply()
+			l.matches()
+			l.keptDisks()
+			if in, host := l.vm(0); in.Phase != state.Active || host != 2 {
+				t.Errorf("%s on kvm%d, want it active on kvm2\n%s", in.Phase, host, l.dump())
+			}
+		})
+	}
+}

@@ -122,7 +122,14 @@ func removeThere(ctx context.Context, j *Job) error {
 	if err != nil {
 		return err
 	}
-	if source == nil {
+	if source == nil { // leaveSource removes it only once the destination's stands on whole disks
+		there, err := definedThere(ctx, j)
+		if err != nil {
+			return err
+		}
+		if there {
+			return errArrived
+		}
 		return fmt.Errorf("%w: %s is gone from %s already", ErrFrozen, j.inst.Address, j.hostName(j.op.From))
 	}
 	return j.remove(ctx, j.op.To, j.inst.Generation+1)
