@@ -87,8 +87,12 @@ func (s *simulation) note(st state.State) {
 	}
 	s.mu.Unlock()
 	for _, op := range st.Operations.All() {
-		if !op.Phase.Final() || time.Since(op.Ended) < time.Minute {
-			s.ledger.busy[string(op.Instance)] = time.Now()
+		last := time.Now()
+		if op.Phase.Final() { // it may have begun and ended since the last check
+			last = op.Ended
+		}
+		if last.After(s.ledger.busy[string(op.Instance)]) {
+			s.ledger.busy[string(op.Instance)] = last
 		}
 	}
 	for _, in := range st.Instances.All() {
