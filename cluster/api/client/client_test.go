@@ -81,7 +81,7 @@ func TestRemoteRefusesWhatIsNotSafe(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	c, err := Remote{Addresses: []string{"n1:7461", "https://n2:7461/", "/run/sock", "http://localhost:1", "http://[::1]:2"}}.Open()
+	c, err := Remote{Addresses: []string{"n1:7461", "https://n2:7461/", "data/sock", "http://localhost:1", "http://[::1]:2"}}.Open()
 	if err != nil {
 		t.Fatal(err)
 	}

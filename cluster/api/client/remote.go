@@ -33,7 +33,7 @@ func (r Remote) Open() (*Client, error) {
 	sockets := map[string]string{}
 	for i, address := range r.Addresses {
 		switch {
-		case strings.HasPrefix(address, "/") || strings.HasPrefix(address, "unix:"):
+		case strings.HasPrefix(address, "unix:") || strings.Contains(address, "/") && !strings.Contains(address, "://"):
 			host := fmt.Sprintf("socket-%d.invalid", i)
 			sockets[host+":80"] = strings.TrimPrefix(strings.TrimPrefix(address, "unix:"), "//")
 			bases = append(bases, "http://"+host)
