@@ -8,7 +8,7 @@ import (
 // TestIdleImages: an image is idle an age after it was last seen in use, and never while something is under way or
 // a clock jump holds deletions back.
 func TestIdleImages(t *testing.T) {
-	m := ready(t, fleet(1, 0))
+	m := served(t, 1, 0)
 	image := CachedImage{Host: h0, Pool: Pool{Path: "/p"}, Volume: "np-image-1.qcow2", UsedAt: m.st.Time.Add(-time.Hour)}
 	m.refused(Invalid, Command{NoteImages: &NoteImages{Used: []CachedImage{{Volume: "v"}}}})
 	m.must(Command{NoteImages: &NoteImages{Used: []CachedImage{image}}})

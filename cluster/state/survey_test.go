@@ -16,7 +16,7 @@ func TestSurvey(t *testing.T) {
 		}
 		return names
 	}
-	m := ready(t, fleet(3, 0))
+	m := served(t, 3, 0)
 	m.must(Command{Survey: &Survey{Unread: []spec.Address{h0, h1, "host.left"}, By: "ops"}})
 	if got := unread(m); got != "h0 h1 left " {
 		t.Errorf("unread: %q", got)

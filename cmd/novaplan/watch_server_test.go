@@ -112,7 +112,16 @@ func TestSpecFolder(t *testing.T) {
 	log.wait(t, "this spec is for real hosts")
 	save(smallFleet + `host "c" { uri = "sim://c" }`)
 	expect(2)
-	if now := f.good.standing(); now.Problem != "" || now.Refused != 4 {
+	again := time.NewTicker(10 * time.Millisecond) // an offer that was taken counts a moment later
+	defer again.Stop()
+	for late := time.After(20 * time.Second); f.good.standing().Problem != ""; {
+		select {
+		case <-again.C:
+		case <-late:
+			t.Fatalf("%+v", f.good.standing())
+		}
+	}
+	if now := f.good.standing(); now.Refused != 4 {
 		t.Errorf("%+v", now)
 	}
 
