@@ -48,9 +48,9 @@ check: ## format, vet, staticcheck
 install-lab:
 	@examples/lab/lab install
 
-# The race detector needs a C compiler, the benchmarks GNU time.
+# The race detector needs a C compiler, the benchmarks GNU time, a script that asks a server without our client curl.
 install-tools:
-	@missing=""; command -v gcc >/dev/null || missing="gcc libc6-dev"; [ -x /usr/bin/time ] || missing="$$missing time"; \
+	@missing=""; command -v gcc >/dev/null || missing="gcc libc6-dev"; [ -x /usr/bin/time ] || missing="$$missing time"; command -v curl >/dev/null || missing="$$missing curl"; \
 	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; fi
 
 bench: build install-tools ## benchmarks of the parts, and the whole process at three sizes
