@@ -80,24 +80,6 @@ func (s *server) serveOn(w *web, l net.Listener, h http.Handler, who func(contex
 	})
 }
 
-// listenLocal opens the socket for who runs the server, and root. One that was left there is nobody's: the data
-// folder is locked.
-func listenLocal(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("socket: %w", err)
-	}
-	short, done := shortPath(path)
-	defer done()
-	l, err := net.Listen("unix", short)
-	if err != nil {
-		return nil, fmt.Errorf("socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("socket: %w", err), l.Close())
-	}
-	return l, nil
-}
-
 // certificateOf says who a client certificate is for.
 func certificateOf(cs tls.ConnectionState) (name, role string, ok bool) {
 	id, err := pki.IdentityOf(cs)

@@ -155,10 +155,9 @@ func shortPath(path string) (string, func()) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)), func() {}
 }
 
-// listen serves the handler to other processes, in the record's folder. A socket that is left there is
-// nobody's: we have the lock.
-func listen(p place, handler http.Handler) (*http.Server, error) {
-	path := cluster.Socket(p.record())
+// listenLocal opens the socket for who runs the server, and root. One that was left there is nobody's: its
+// folder is locked.
+func listenLocal(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
@@ -170,6 +169,15 @@ func listen(p place, handler http.Handler) (*http.Server, error) {
 	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("socket: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// listen serves the handler to other processes, in the record's folder.
+func listen(p place, handler http.Handler) (*http.Server, error) {
+	l, err := listenLocal(cluster.Socket(p.record()))
+	if err != nil {
+		return nil, err
 	}
 	server := &http.Server{Handler: handler, ConnContext: auth.ConnContext}
 	go func() { _ = server.Serve(l) }()
