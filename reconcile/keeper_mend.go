@@ -72,7 +72,8 @@ func (m *mending) run(ctx context.Context) (mended, error) {
 	if err := m.rename(ctx, st); err != nil {
 		return out, err
 	}
-	return out, m.mend(ctx, &out)
+	err := m.mend(ctx, &out)
+	return out, err
 }
 
 // rename takes the names that domains were given into the record: nothing depends on them, and a running domain

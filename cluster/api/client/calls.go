@@ -15,7 +15,8 @@ import (
 // Identity says who answers.
 func (c *Client) Identity(ctx context.Context) (wire.Identity, error) {
 	var out wire.Identity
-	return out, c.call(ctx, http.MethodGet, "/v1/identity", nil, &out)
+	err := c.call(ctx, http.MethodGet, "/v1/identity", nil, &out)
+	return out, err
 }
 
 // Plan asks what would be done.
